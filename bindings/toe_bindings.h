@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Headers whose declarations toe.ko's Rust abstractions use. */
+#include <linux/hrtimer_types.h>
+#include <linux/bpf.h>
+#include <linux/cred.h>
+#include <linux/etherdevice.h>
+#include <linux/filter.h>
+#include <linux/if_vlan.h>
+#include <linux/inetdevice.h>
+#include <linux/jiffies.h>
+#include <linux/net.h>
+#include <linux/netdevice.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter_netdev.h>
+#include <linux/poll.h>
+#include <linux/rcupdate.h>
+#include <linux/skbuff.h>
+#include <linux/sockptr.h>
+#include <linux/sysctl.h>
+#include <linux/tcp.h>
+#include <linux/timer.h>
+#include <linux/uio.h>
+#include <net/dst.h>
+#include <net/genetlink.h>
+#include <net/inet_common.h>
+#include <net/inet_sock.h>
+#include <net/ip.h>
+#include <net/neighbour.h>
+#include <net/netevent.h>
+#include <net/net_namespace.h>
+#include <net/protocol.h>
+#include <net/sock.h>
+#include <net/tcp.h>
+#include <net/transp_v6.h>
+#include <uapi/linux/eventpoll.h>
+#include <asm/ioctls.h>
+#include <linux/sockios.h>
+#include "../rust/helpers/helpers.h"
+#include "../uapi/toe.h"
+
+const gfp_t RUST_CONST_HELPER_GFP_KERNEL = GFP_KERNEL;
+const gfp_t RUST_CONST_HELPER_GFP_ATOMIC = GFP_ATOMIC;
