@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+# The link under test: namespaces toe_a (servers) and toe_b (clients), joined by
+# a veth pair whose ends are both called toe0.
+
+: "${TOE_DEVICE:=soft}"		# kind of device under test; none: kernel TCP only
+export TOE_DEVICE
+
+SERVER_NS=toe_a
+CLIENT_NS=toe_b
+LINK=toe0
+
+in_server() {
+	ip netns exec "$SERVER_NS" "$@"
+}
+
+in_client() {
+	ip netns exec "$CLIENT_NS" "$@"
+}
+
+# server_addr 4|6, client_addr 4|6
+server_addr() {
+	case $1 in
+	4) echo 10.77.0.1 ;;
+	6) echo fd77::1 ;;
+	esac
+}
+
+client_addr() {
+	case $1 in
+	4) echo 10.77.0.2 ;;
+	6) echo fd77::2 ;;
+	esac
+}
+
+# topo_up [MTU]
+topo_up() {
+	local mtu=${1:-1500} ns end=1
+	topo_down
+	ip netns add "$SERVER_NS" || return
+	ip netns add "$CLIENT_NS" || return
+	ip link add "$LINK" mtu "$mtu" netns "$SERVER_NS" type veth \
+		peer name "$LINK" mtu "$mtu" netns "$CLIENT_NS" || return
+	for ns in "$SERVER_NS" "$CLIENT_NS"; do
+		ip -n "$ns" link set lo up || return
+		ip -n "$ns" addr add "10.77.0.$end/24" dev "$LINK" || return
+		ip -n "$ns" addr add "fd77::$end/64" dev "$LINK" nodad || return
+		ip -n "$ns" link set "$LINK" up || return
+		end=2
+	done
+}
+
+topo_down() {
+	local ns
+	for ns in "$SERVER_NS" "$CLIENT_NS"; do
+		[ -e "/run/netns/$ns" ] && ip netns del "$ns"
+	done
+	return 0
+}
+
+# topo_netem NETEM-ARGUMENTS...: the same impairment on both directions
+topo_netem() {
+	local ns
+	for ns in "$SERVER_NS" "$CLIENT_NS"; do
+		tc -n "$ns" qdisc replace dev "$LINK" root netem limit 10000 "$@" || return
+	done
+}
+
+# topo_netem_clear: back to the veth's own queueing
+topo_netem_clear() {
+	local ns
+	for ns in "$SERVER_NS" "$CLIENT_NS"; do
+		tc -n "$ns" qdisc del dev "$LINK" root 2>/dev/null
+	done
+	return 0
+}
+
+# topo_segment: one packet per segment, so that an impairment meets segments
+# and not the large packets that segmentation offload makes of them
+topo_segment() {
+	local ns
+	for ns in "$SERVER_NS" "$CLIENT_NS"; do
+		ip netns exec "$ns" ethtool -K "$LINK" tso off gso off gro off || return
+	done
+}
+
+# ends SERVER CLIENT [4|6]: which stacks (tcp, toe, toe-proto) the test programs
+# use; offload devices are attached where an end is AF_TOE
+ends() {
+	local version=${3:-4}
+	export TOE_TEST_SERVER=$1 TOE_TEST_CLIENT=$2
+	export TOE_TEST_SERVER_NS=$SERVER_NS TOE_TEST_CLIENT_NS=$CLIENT_NS
+	TOE_TEST_SERVER_ADDR=$(server_addr "$version")
+	TOE_TEST_CLIENT_ADDR=$(client_addr "$version")
+	export TOE_TEST_SERVER_ADDR TOE_TEST_CLIENT_ADDR
+	if [ "$1" != tcp ]; then
+		dev_add "$SERVER_NS" "$LINK" || return
+	fi
+	if [ "$2" != tcp ]; then
+		dev_add "$CLIENT_NS" "$LINK" || return
+	fi
+}
+
+# dev_add NAMESPACE NETDEV: make it a device under test
+dev_add() {
+	ip netns exec "$1" toetool dev show --json |
+		jq -e --arg dev "$2" 'any(.[]; .ifname == $dev)' >/dev/null && return
+	ip netns exec "$1" toetool dev add "$2" --kind "$TOE_DEVICE"
+}
+
+dev_del() {
+	ip netns exec "$1" toetool dev del "$2"
+}
