@@ -4,6 +4,7 @@
 #include <linux/bpf.h>
 #include <linux/cred.h>
 #include <linux/etherdevice.h>
+#include <linux/fcntl.h>
 #include <linux/filter.h>
 #include <linux/if_vlan.h>
 #include <linux/inetdevice.h>
@@ -40,3 +41,14 @@
 
 const gfp_t RUST_CONST_HELPER_GFP_KERNEL = GFP_KERNEL;
 const gfp_t RUST_CONST_HELPER_GFP_ATOMIC = GFP_ATOMIC;
+const unsigned int RUST_CONST_HELPER_O_NONBLOCK = O_NONBLOCK;
+const unsigned int RUST_CONST_HELPER_TASK_INTERRUPTIBLE = TASK_INTERRUPTIBLE;
+const __poll_t RUST_CONST_HELPER_EPOLLIN = EPOLLIN;
+const __poll_t RUST_CONST_HELPER_EPOLLOUT = EPOLLOUT;
+const __poll_t RUST_CONST_HELPER_EPOLLRDNORM = EPOLLRDNORM;
+const __poll_t RUST_CONST_HELPER_EPOLLWRNORM = EPOLLWRNORM;
+const __poll_t RUST_CONST_HELPER_EPOLLWRBAND = EPOLLWRBAND;
+const __poll_t RUST_CONST_HELPER_EPOLLRDHUP = EPOLLRDHUP;
+const __poll_t RUST_CONST_HELPER_EPOLLHUP = EPOLLHUP;
+const __poll_t RUST_CONST_HELPER_EPOLLERR = EPOLLERR;
+const __poll_t RUST_CONST_HELPER_EPOLLPRI = EPOLLPRI;

@@ -3,5 +3,11 @@
 //!
 //! The only place in toe.ko where `unsafe` is allowed.
 
-#[allow(unused_imports)]
 use toe_bindings as bindings;
+
+pub(crate) mod errno;
+pub(crate) mod family;
+pub(crate) mod msg;
+pub(crate) mod sock;
+pub(crate) mod sockaddr;
+pub(crate) mod sockopt;

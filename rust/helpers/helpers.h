@@ -2,19 +2,76 @@
 /*
  * C wrappers of inline kernel functions and macros, for Rust.
  *
- * Each does just what the function it is named after does.
+ * A wrapper does what the function it is named after does, unless a comment
+ * beside its definition says otherwise.
  */
 #ifndef TOE_HELPERS_H
 #define TOE_HELPERS_H
 
+#include <linux/ipv6.h>
+#include <linux/net.h>
+#include <linux/poll.h>
+#include <linux/sockptr.h>
 #include <linux/types.h>
+#include <linux/wait.h>
+#include <net/inet_sock.h>
 
-struct sock;
-struct socket;
+/* sock.c */
 
+/*
+ * What comes before the Rust part of every socket: enough for inet_create()
+ * and inet6_create(), which treat it as their own.
+ */
+struct toe_sk_head {
+	struct inet_sock inet;
+	struct ipv6_pinfo pinfo;
+	void (*next_destruct)(struct sock *sk);
+};
+
+/* Sizes as the C compiler sees them. */
+enum {
+	TOE_SK_HEAD_SIZE = sizeof(struct toe_sk_head),
+	TOE_SK_PINFO_OFFSET = offsetof(struct toe_sk_head, pinfo),
+};
+
+void toe_helper_sk_init_inet(struct sock *sk);
+void toe_helper_sk_chain_destruct(struct sock *sk, void (*destruct)(struct sock *sk));
+void toe_helper_sk_next_destruct(struct sock *sk);
 void toe_helper_sock_hold(struct sock *sk);
 void toe_helper_sock_put(struct sock *sk);
 void toe_helper_sock_orphan(struct sock *sk);
 void toe_helper_lock_sock(struct sock *sk);
+struct net *toe_helper_sock_net(struct sock *sk);
+int toe_helper_sk_family(struct sock *sk);
+int toe_helper_sk_state(struct sock *sk);
+void toe_helper_sk_set_state(struct sock *sk, int state);
+int toe_helper_sk_shutdown(struct sock *sk);
+void toe_helper_sk_set_shutdown(struct sock *sk, int mask);
+int toe_helper_sk_err(struct sock *sk);
+int toe_helper_sk_take_err(struct sock *sk);
+void toe_helper_sk_set_err(struct sock *sk, int err);
+int toe_helper_sk_sndbuf(struct sock *sk);
+int toe_helper_sk_rcvbuf(struct sock *sk);
+long toe_helper_sk_rcvtimeo(struct sock *sk, bool noblock);
+long toe_helper_sk_sndtimeo(struct sock *sk, bool noblock);
+int toe_helper_sk_rcvlowat(struct sock *sk, int waitall, int len);
+long toe_helper_sk_linger(struct sock *sk);
+u32 toe_helper_sk_uid(struct sock *sk);
+unsigned long toe_helper_sk_inode(struct sock *sk);
+int toe_helper_sock_intr_errno(long timeo);
+void toe_helper_sk_add_waiter(struct sock *sk, struct wait_queue_entry *wait);
+void toe_helper_sk_remove_waiter(struct sock *sk, struct wait_queue_entry *wait);
+void toe_helper_sk_wake(struct sock *sk, __poll_t events);
+void toe_helper_sk_wake_all(struct sock *sk);
+void toe_helper_sock_poll_wait(struct file *file, struct socket *sock,
+			       struct poll_table_struct *table);
+void toe_helper_sock_custom_sockopt(struct sock *sk);
+bool toe_helper_signal_pending(void);
+
+/* sockptr.c */
+int toe_helper_copy_from_sockptr(void *dst, sockptr_t src, size_t len);
+int toe_helper_get_user_int(int *dst, const int __user *src);
+int toe_helper_put_user_int(int val, int __user *dst);
+unsigned long toe_helper_copy_to_user(void __user *dst, const void *src, unsigned long len);
 
 #endif

@@ -1,6 +1,37 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <linux/ipv6.h>
+#include <linux/sched/signal.h>
+#include <net/inet_common.h>
 #include <net/sock.h>
 #include "helpers.h"
+
+static struct toe_sk_head *toe_sk_head(struct sock *sk)
+{
+	return container_of(sk, struct toe_sk_head, inet.sk);
+}
+
+/* What inet_create() and inet6_create() would do for a socket that accept() makes. */
+void toe_helper_sk_init_inet(struct sock *sk)
+{
+	sk->sk_destruct = inet_sock_destruct;
+#if IS_ENABLED(CONFIG_IPV6)
+	if (sk->sk_family == AF_INET6)
+		inet_sk(sk)->pinet6 = &toe_sk_head(sk)->pinfo;
+#endif
+}
+
+/* Has @destruct called when the last reference to @sk goes. */
+void toe_helper_sk_chain_destruct(struct sock *sk, void (*destruct)(struct sock *sk))
+{
+	toe_sk_head(sk)->next_destruct = sk->sk_destruct;
+	sk->sk_destruct = destruct;
+}
+
+/* Calls what sk_destruct was before toe_helper_sk_chain_destruct(). */
+void toe_helper_sk_next_destruct(struct sock *sk)
+{
+	toe_sk_head(sk)->next_destruct(sk);
+}
 
 void toe_helper_sock_hold(struct sock *sk)
 {
@@ -20,4 +51,154 @@ void toe_helper_sock_orphan(struct sock *sk)
 void toe_helper_lock_sock(struct sock *sk)
 {
 	lock_sock(sk);
+}
+
+struct net *toe_helper_sock_net(struct sock *sk)
+{
+	return sock_net(sk);
+}
+
+int toe_helper_sk_family(struct sock *sk)
+{
+	return sk->sk_family;
+}
+
+int toe_helper_sk_state(struct sock *sk)
+{
+	return inet_sk_state_load(sk);
+}
+
+void toe_helper_sk_set_state(struct sock *sk, int state)
+{
+	inet_sk_state_store(sk, state);
+}
+
+int toe_helper_sk_shutdown(struct sock *sk)
+{
+	return READ_ONCE(sk->sk_shutdown);
+}
+
+void toe_helper_sk_set_shutdown(struct sock *sk, int mask)
+{
+	WRITE_ONCE(sk->sk_shutdown, mask);
+}
+
+int toe_helper_sk_err(struct sock *sk)
+{
+	return READ_ONCE(sk->sk_err);
+}
+
+/* sock_error(): zero or a negative errno, which is then forgotten. */
+int toe_helper_sk_take_err(struct sock *sk)
+{
+	return sock_error(sk);
+}
+
+void toe_helper_sk_set_err(struct sock *sk, int err)
+{
+	WRITE_ONCE(sk->sk_err, err);
+}
+
+int toe_helper_sk_sndbuf(struct sock *sk)
+{
+	return READ_ONCE(sk->sk_sndbuf);
+}
+
+int toe_helper_sk_rcvbuf(struct sock *sk)
+{
+	return READ_ONCE(sk->sk_rcvbuf);
+}
+
+long toe_helper_sk_rcvtimeo(struct sock *sk, bool noblock)
+{
+	return sock_rcvtimeo(sk, noblock);
+}
+
+long toe_helper_sk_sndtimeo(struct sock *sk, bool noblock)
+{
+	return sock_sndtimeo(sk, noblock);
+}
+
+int toe_helper_sk_rcvlowat(struct sock *sk, int waitall, int len)
+{
+	return sock_rcvlowat(sk, waitall, len);
+}
+
+/* SO_LINGER's time in jiffies, or -1 where lingering is off. */
+long toe_helper_sk_linger(struct sock *sk)
+{
+	return sock_flag(sk, SOCK_LINGER) ? (long)sk->sk_lingertime : -1;
+}
+
+u32 toe_helper_sk_uid(struct sock *sk)
+{
+	return from_kuid(&init_user_ns, sk_uid(sk));
+}
+
+unsigned long toe_helper_sk_inode(struct sock *sk)
+{
+	return sock_i_ino(sk);
+}
+
+int toe_helper_sock_intr_errno(long timeo)
+{
+	return sock_intr_errno(timeo);
+}
+
+void toe_helper_sk_add_waiter(struct sock *sk, struct wait_queue_entry *wait)
+{
+	init_wait(wait);
+	wait->func = woken_wake_function;
+	add_wait_queue(sk_sleep(sk), wait);
+}
+
+void toe_helper_sk_remove_waiter(struct sock *sk, struct wait_queue_entry *wait)
+{
+	remove_wait_queue(sk_sleep(sk), wait);
+}
+
+/* sock_def_readable() and sk_stream_write_space() in one, for the events given. */
+void toe_helper_sk_wake(struct sock *sk, __poll_t events)
+{
+	struct socket_wq *wq;
+
+	rcu_read_lock();
+	wq = rcu_dereference(sk->sk_wq);
+	if (skwq_has_sleeper(wq))
+		wake_up_interruptible_sync_poll(&wq->wait, events);
+	if (events & EPOLLIN)
+		sk_wake_async_rcu(sk, SOCK_WAKE_WAITD, POLL_IN);
+	if ((events & EPOLLOUT) && wq && wq->fasync_list)
+		sock_wake_async(wq, SOCK_WAKE_SPACE, POLL_OUT);
+	rcu_read_unlock();
+}
+
+/* sock_def_wakeup(). */
+void toe_helper_sk_wake_all(struct sock *sk)
+{
+	struct socket_wq *wq;
+
+	rcu_read_lock();
+	wq = rcu_dereference(sk->sk_wq);
+	if (skwq_has_sleeper(wq))
+		wake_up_interruptible_all(&wq->wait);
+	rcu_read_unlock();
+}
+
+void toe_helper_sock_poll_wait(struct file *file, struct socket *sock,
+			       struct poll_table_struct *table)
+{
+	sock_poll_wait(file, sock, table);
+}
+
+/* Has SOL_SOCKET options brought to the family's setsockopt(). */
+void toe_helper_sock_custom_sockopt(struct sock *sk)
+{
+	if (sk->sk_socket)
+		set_bit(SOCK_CUSTOM_SOCKOPT, &sk->sk_socket->flags);
+}
+
+bool toe_helper_signal_pending(void)
+{
+	return signal_pending(current);
 }
