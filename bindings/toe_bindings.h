@@ -38,6 +38,7 @@
 #include <linux/sockios.h>
 #include "../rust/helpers/helpers.h"
 #include "../uapi/toe.h"
+#include "../uapi/toe_netlink.h"
 
 const gfp_t RUST_CONST_HELPER_GFP_KERNEL = GFP_KERNEL;
 const gfp_t RUST_CONST_HELPER_GFP_ATOMIC = GFP_ATOMIC;
