@@ -21,6 +21,7 @@
 #include <linux/tcp.h>
 #include <linux/timer.h>
 #include <linux/uio.h>
+#include <linux/workqueue.h>
 #include <net/dst.h>
 #include <net/genetlink.h>
 #include <net/inet_common.h>
@@ -53,3 +54,4 @@ const __poll_t RUST_CONST_HELPER_EPOLLRDHUP = EPOLLRDHUP;
 const __poll_t RUST_CONST_HELPER_EPOLLHUP = EPOLLHUP;
 const __poll_t RUST_CONST_HELPER_EPOLLERR = EPOLLERR;
 const __poll_t RUST_CONST_HELPER_EPOLLPRI = EPOLLPRI;
+const unsigned int RUST_CONST_HELPER_WQ_UNBOUND = WQ_UNBOUND;

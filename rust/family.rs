@@ -204,6 +204,7 @@ impl<T: StreamSocket> Family<T> {
             b::sock_init_data(sock, sk);
             (*sk).sk_protocol = self.protocol;
             b::toe_helper_sk_init_inet(sk);
+            b::toe_helper_sk_init_lock(sk);
             b::toe_helper_sock_custom_sockopt(sk);
             if let Err(e) = Sock::init(sk, T::new(AnySock::from_raw(sk), accepted)) {
                 b::toe_helper_sock_orphan(sk);
@@ -222,6 +223,7 @@ impl<T: StreamSocket> Family<T> {
         from_result(|| {
             // SAFETY: `sk` is new and has our object size; `inet_create()` has set `sk_destruct`.
             unsafe {
+                b::toe_helper_sk_init_lock(sk);
                 b::toe_helper_sock_custom_sockopt(sk);
                 Sock::init(sk, T::new(AnySock::from_raw(sk), None))?;
             }

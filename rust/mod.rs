@@ -7,7 +7,11 @@ use toe_bindings as bindings;
 
 pub(crate) mod errno;
 pub(crate) mod family;
+pub(crate) mod global;
+pub(crate) mod ksocket;
 pub(crate) mod msg;
 pub(crate) mod sock;
 pub(crate) mod sockaddr;
 pub(crate) mod sockopt;
+pub(crate) mod uapi;
+pub(crate) mod workqueue;

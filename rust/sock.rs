@@ -3,7 +3,7 @@
 //!
 //! C header: [`include/net/sock.h`](srctree/include/net/sock.h)
 
-use super::bindings as b;
+use super::{bindings as b, msg::MsgFlags, sockopt::SetOpt};
 use core::{
     marker::{PhantomData, PhantomPinned},
     mem::{align_of, size_of, MaybeUninit},
@@ -234,6 +234,23 @@ impl AnySock {
     pub(crate) fn inode(&self) -> u64 {
         // SAFETY: By the type invariant.
         unsafe { b::toe_helper_sk_inode(self.as_ptr()) as u64 }
+    }
+
+    /// Sets an option of `SOL_SOCKET` that the socket layer itself keeps.
+    ///
+    /// # Errors
+    ///
+    /// As `setsockopt(2)`.
+    pub(crate) fn set_generic_option(&self, name: c_int, value: &SetOpt) -> Result {
+        let (ptr, len) = value.as_raw();
+        // SAFETY: By the type invariant and those of `SetOpt`.
+        to_result(unsafe { b::toe_helper_sk_setsockopt(self.as_ptr(), name, ptr, len) })
+    }
+
+    /// What a send that failed with `error` returns: raises `SIGPIPE` where `EPIPE` must.
+    pub(crate) fn send_error(&self, flags: MsgFlags, error: Error) -> Error {
+        // SAFETY: By the type invariant.
+        Error::from_errno(unsafe { b::sk_stream_error(self.as_ptr(), flags.bits() as c_int, error.to_errno()) })
     }
 
     /// Wakes those who wait for any of `events`.

@@ -16,6 +16,25 @@
 #include <linux/wait.h>
 #include <net/inet_sock.h>
 
+/* ksocket.c */
+struct toe_sk_callbacks {
+	void (*data_ready)(struct sock *sk);
+	void (*write_space)(struct sock *sk);
+	void (*state_change)(struct sock *sk);
+	void (*error_report)(struct sock *sk);
+};
+
+void toe_helper_sk_hold_net(struct sock *sk);
+void toe_helper_sk_callbacks(struct sock *sk, struct toe_sk_callbacks *callbacks);
+void toe_helper_sk_set_callbacks(struct sock *sk, const struct toe_sk_callbacks *callbacks,
+				 void *user_data);
+void *toe_helper_sk_callback_enter(struct sock *sk);
+void toe_helper_sk_callback_exit(struct sock *sk);
+void toe_helper_sk_callback_write_lock(struct sock *sk);
+void toe_helper_sk_callback_write_unlock(struct sock *sk);
+int toe_helper_ops_getsockopt(struct socket *sock, int level, int name, char __user *val,
+			      int __user *len);
+
 /* sock.c */
 
 /*
@@ -35,6 +54,8 @@ enum {
 };
 
 void toe_helper_sk_init_inet(struct sock *sk);
+void toe_helper_sk_init_lock(struct sock *sk);
+int toe_helper_sk_setsockopt(struct sock *sk, int optname, sockptr_t optval, unsigned int optlen);
 void toe_helper_sk_chain_destruct(struct sock *sk, void (*destruct)(struct sock *sk));
 void toe_helper_sk_next_destruct(struct sock *sk);
 void toe_helper_sock_hold(struct sock *sk);

@@ -20,6 +20,23 @@ void toe_helper_sk_init_inet(struct sock *sk)
 #endif
 }
 
+/*
+ * The lock of a socket that owns another of the same address family, and is
+ * taken before that one's.
+ */
+void toe_helper_sk_init_lock(struct sock *sk)
+{
+	static struct lock_class_key slock_key, key;
+
+	sock_lock_init_class_and_name(sk, "slock-TOE", &slock_key, "sk_lock-TOE", &key);
+}
+
+/* SOL_SOCKET options as the socket layer sets them; @sk has a file. */
+int toe_helper_sk_setsockopt(struct sock *sk, int optname, sockptr_t optval, unsigned int optlen)
+{
+	return sock_setsockopt(sk->sk_socket, SOL_SOCKET, optname, optval, optlen);
+}
+
 /* Has @destruct called when the last reference to @sk goes. */
 void toe_helper_sk_chain_destruct(struct sock *sk, void (*destruct)(struct sock *sk))
 {
@@ -70,7 +87,7 @@ int toe_helper_sk_state(struct sock *sk)
 
 void toe_helper_sk_set_state(struct sock *sk, int state)
 {
-	inet_sk_state_store(sk, state);
+	smp_store_release(&sk->sk_state, state);
 }
 
 int toe_helper_sk_shutdown(struct sock *sk)
