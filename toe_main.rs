@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 //! AF_TOE: TCP sockets whose established connections an offloaded data-path serves.
 
-use kernel::prelude::*;
+use kernel::{prelude::*, sync::Arc};
 
 mod driver;
 #[path = "rust/mod.rs"]
 mod net;
+
+use driver::family::{self, ToeSocket};
+use net::{family::Registration, global::Holder, uapi, workqueue::OwnedQueue};
 
 module! {
     type: ToeModule,
@@ -13,12 +16,18 @@ module! {
     authors: ["The AF_TOE developers"],
     description: "AF_TOE: offloaded TCP sockets",
     license: "GPL",
+    alias: ["net-pf-18", "net-pf-2-proto-257-type-1", "net-pf-10-proto-257-type-1"],
 }
 
-struct ToeModule;
+/// What the module holds while it is loaded; dropped from the first to the last.
+struct ToeModule {
+    _family: Registration<ToeSocket>,
+    _work: Holder<OwnedQueue>,
+}
 
 impl kernel::Module for ToeModule {
     fn init(_module: &'static ThisModule) -> Result<Self> {
-        Ok(ToeModule)
+        let work = driver::WORK.set(Arc::new(OwnedQueue::unbound(c"toe")?, GFP_KERNEL)?)?;
+        Ok(ToeModule { _family: family::register(uapi::AF_TOE)?, _work: work })
     }
 }

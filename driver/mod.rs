@@ -1,3 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 //! toe.ko proper: socket family, control plane, devices.
 #![forbid(unsafe_code)]
+
+pub(crate) mod family;
+
+use crate::net::{global::Global, workqueue::OwnedQueue};
+
+/// Where work that must sleep is done.
+pub(crate) static WORK: Global<OwnedQueue> = Global::new();

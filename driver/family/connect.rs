@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: GPL-2.0
+//! bind, listen, connect, accept: the inner socket's work, up to the hand-over.
+
+use super::{wakeup::Forward, Phase, ToeSocket};
+use crate::net::{
+    errno::EOPNOTSUPP,
+    ksocket::InnerSocket,
+    sock::{PollEvents, Sock},
+    sockaddr::SockAddr,
+    uapi,
+};
+use kernel::{ffi::c_int, prelude::*, sync::Arc};
+
+impl ToeSocket {
+    /// The inner socket for an address of `family`: another one than before if that is the first address this socket sees.
+    fn inner_for(sock: &Sock<Self>, family: c_int) -> Result<Arc<InnerSocket>> {
+        let this = sock.data();
+        let inner = this.inner()?;
+        if !this.replay.undecided() || (family != uapi::AF_INET && family != uapi::AF_INET6) {
+            return Ok(inner);
+        }
+        if inner.sk().family() == family {
+            return Ok(inner);
+        }
+        let inner = InnerSocket::new(sock, family)?;
+        this.replay.onto(&inner)?;
+        let old = this.inner.lock().replace(inner.clone());
+        drop(old);
+        Ok(inner)
+    }
+
+    pub(super) fn bind(sock: &Sock<Self>, addr: &SockAddr) -> Result {
+        let _guard = sock.lock();
+        Self::inner_for(sock, addr.family())?.bind(addr)?;
+        sock.data().replay.decide();
+        Ok(())
+    }
+
+    pub(super) fn listen(sock: &Sock<Self>, backlog: c_int) -> Result {
+        let _guard = sock.lock();
+        let this = sock.data();
+        let inner = this.inner()?;
+        inner.listen(backlog)?;
+        this.replay.decide();
+        if this.phase() != Phase::Listening {
+            this.set_phase(Phase::Listening);
+            sock.set_state(uapi::TCP_LISTEN);
+            inner.set_events(Arc::new(Forward::new(sock), GFP_KERNEL)?);
+        }
+        Ok(())
+    }
+
+    pub(super) fn connect(sock: &Sock<Self>, addr: &SockAddr, nonblock: bool) -> Result {
+        let this = sock.data();
+        let inner = {
+            let _guard = sock.lock();
+            let inner = Self::inner_for(sock, addr.family())?;
+            if this.phase() == Phase::Idle {
+                inner.set_events(Arc::new(Forward::new(sock), GFP_KERNEL)?);
+                this.set_phase(Phase::Connecting);
+                this.replay.decide();
+            }
+            inner
+        };
+        // The outer socket stays unlocked meanwhile: connecting can take minutes.
+        match inner.connect(addr, nonblock) {
+            Ok(()) => {
+                Self::established(sock);
+                Ok(())
+            }
+            Err(e) => {
+                let _guard = sock.lock();
+                if this.phase() == Phase::Connecting && inner.sk().state() == uapi::TCP_CLOSE {
+                    this.set_phase(Phase::Idle);
+                }
+                sock.take_error().and(Err(e))
+            }
+        }
+    }
+
+    pub(super) fn accepted(sock: &Sock<Self>) {
+        let this = sock.data();
+        this.replay.decide();
+        if let (Ok(inner), Ok(events)) = (this.inner(), Arc::new(Forward::new(sock), GFP_KERNEL)) {
+            inner.set_events(events);
+        }
+        Self::established(sock);
+    }
+
+    /// Decides who serves the connection once the inner socket is established. Sleeps; may be called more than once.
+    pub(super) fn established(sock: &Sock<Self>) {
+        {
+            let _guard = sock.lock();
+            let this = sock.data();
+            let Ok(inner) = this.inner() else { return };
+            if this.phase() != Phase::Connecting || !matches!(inner.sk().state(), uapi::TCP_ESTABLISHED | uapi::TCP_CLOSE_WAIT) {
+                return;
+            }
+            this.set_phase(Phase::Fallback);
+            sock.set_state(uapi::TCP_ESTABLISHED);
+        }
+        sock.wake(PollEvents::OUT | PollEvents::IN);
+    }
+}

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The socket family: what a program sees of AF_TOE.
+//!
+//! Every socket owns an inner kernel TCP socket, which binds, listens, accepts and connects. Once that one is established
+//! its connection is handed over to an offload device, and the bytes go through payload buffers; where that isn't
+//! possible, the inner socket serves the connection for life (fallback).
+
+mod connect;
+mod options;
+mod wakeup;
+
+use crate::net::{
+    errno::{EAFNOSUPPORT, EISCONN, ENOTCONN},
+    family::{Family, Registration, StreamSocket},
+    ksocket::InnerSocket,
+    msg::{RecvMsg, SendMsg},
+    sock::{AnySock, PollEvents, Shut, Sock},
+    sockaddr::SockAddr,
+    sockopt::{GetOpt, SetOpt},
+    uapi,
+};
+use kernel::{
+    error::Error,
+    ffi::{c_int, c_uint},
+    new_spinlock,
+    prelude::*,
+    sync::{
+        atomic::{Acquire, Atomic, Release},
+        Arc, SpinLock,
+    },
+};
+use options::Replay;
+
+/// How far a socket has come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Neither connected nor listening.
+    Idle,
+    /// `connect()` is under way, or done but not handed over yet.
+    Connecting,
+    /// `listen()` was called.
+    Listening,
+    /// Connected; the inner socket serves the connection for life.
+    Fallback,
+    /// Closed by the program.
+    Released,
+}
+
+impl Phase {
+    const ALL: [Self; 5] = [Self::Idle, Self::Connecting, Self::Listening, Self::Fallback, Self::Released];
+}
+
+/// The Rust part of an AF_TOE socket.
+///
+/// `phase` and `inner` change under the socket's lock only; anybody may read them.
+#[pin_data]
+pub(crate) struct ToeSocket {
+    phase: Atomic<u32>,
+    #[pin]
+    inner: SpinLock<Option<Arc<InnerSocket>>>,
+    #[pin]
+    replay: Replay,
+}
+
+static FAMILY: Family<ToeSocket> = Family::new(c"TOE", uapi::IPPROTO_TOE, &crate::THIS_MODULE);
+
+/// Makes the family known to the socket layer, under the number `pf`; errors as [`Registration::new`].
+pub(crate) fn register(pf: c_int) -> Result<Registration<ToeSocket>> {
+    Registration::new(pf)
+}
+
+impl ToeSocket {
+    fn phase(&self) -> Phase {
+        Phase::ALL.get(self.phase.load(Acquire) as usize).copied().unwrap_or(Phase::Idle)
+    }
+
+    fn set_phase(&self, phase: Phase) {
+        self.phase.store(phase as u32, Release);
+    }
+
+    /// The inner socket; `ENOTCONN` when the program has closed this one.
+    fn inner(&self) -> Result<Arc<InnerSocket>> {
+        self.inner.lock().clone().ok_or_else(|| ENOTCONN.into())
+    }
+}
+
+impl StreamSocket for ToeSocket {
+    type Accepted = Arc<InnerSocket>;
+
+    fn family() -> &'static Family<Self> {
+        &FAMILY
+    }
+
+    fn new(sk: &AnySock, accepted: Option<Arc<InnerSocket>>) -> impl PinInit<Self, Error> {
+        let phase = if accepted.is_some() { Phase::Connecting } else { Phase::Idle };
+        let inner = match accepted {
+            Some(inner) => Ok(inner),
+            // AF_TOE learns from the first address whether it is to be AF_INET6.
+            None if sk.family() == uapi::AF_INET6 => InnerSocket::new(sk, uapi::AF_INET6),
+            None => InnerSocket::new(sk, uapi::AF_INET),
+        };
+        try_pin_init!(Self {
+            phase: Atomic::new(phase as u32),
+            inner <- {
+                let inner = inner?;
+                new_spinlock!(Some(inner), "ToeSocket::inner")
+            },
+            replay <- Replay::new(sk.family() == uapi::AF_TOE),
+        })
+    }
+
+    fn release(sock: &Sock<Self>) {
+        let _guard = sock.lock();
+        let this = sock.data();
+        this.set_phase(Phase::Released);
+        let inner = this.inner.lock().take();
+        if let Some(inner) = inner {
+            inner.clear_events();
+        }
+        sock.set_state(uapi::TCP_CLOSE);
+    }
+
+    fn bind(sock: &Sock<Self>, addr: &SockAddr) -> Result {
+        Self::bind(sock, addr)
+    }
+
+    fn connect(sock: &Sock<Self>, addr: &SockAddr, nonblock: bool) -> Result {
+        Self::connect(sock, addr, nonblock)
+    }
+
+    fn listen(sock: &Sock<Self>, backlog: c_int) -> Result {
+        Self::listen(sock, backlog)
+    }
+
+    fn accept(sock: &Sock<Self>, nonblock: bool) -> Result<Arc<InnerSocket>> {
+        sock.data().inner()?.accept(nonblock)
+    }
+
+    fn accepted(sock: &Sock<Self>) {
+        Self::accepted(sock);
+    }
+
+    fn name(sock: &Sock<Self>, peer: bool) -> Result<SockAddr> {
+        sock.data().inner()?.name(peer)
+    }
+
+    fn poll(sock: &Sock<Self>) -> PollEvents {
+        Self::poll(sock)
+    }
+
+    fn ioctl(sock: &Sock<Self>, cmd: c_uint, arg: usize) -> Result<c_int> {
+        sock.data().inner()?.ioctl(cmd, arg)
+    }
+
+    fn shutdown(sock: &Sock<Self>, shut: Shut) -> Result {
+        sock.data().inner()?.shutdown(shut)
+    }
+
+    fn setsockopt(sock: &Sock<Self>, level: c_int, name: c_int, value: &SetOpt) -> Result {
+        Self::set_option(sock, level, name, value)
+    }
+
+    fn getsockopt(sock: &Sock<Self>, level: c_int, name: c_int, value: &mut GetOpt) -> Result {
+        sock.data().inner()?.getsockopt(level, name, value)
+    }
+
+    fn sendmsg(sock: &Sock<Self>, msg: &mut SendMsg<'_>) -> Result<usize> {
+        let sent = sock.data().inner()?.sendmsg(msg);
+        Self::own_error_first(sock, sent)
+    }
+
+    fn recvmsg(sock: &Sock<Self>, msg: &mut RecvMsg<'_>) -> Result<usize> {
+        match sock.data().inner()?.recvmsg(msg) {
+            // An end of stream that an error brought about.
+            Ok(0) if msg.len() > 0 => sock.take_error().map(|()| 0),
+            received => Self::own_error_first(sock, received),
+        }
+    }
+}
+
+impl ToeSocket {
+    /// `result` of the inner socket, whose errors have been moved to the outer one as they arose.
+    fn own_error_first(sock: &Sock<Self>, result: Result<usize>) -> Result<usize> {
+        result.or_else(|e| sock.take_error().and(Err(e)))
+    }
+
+    /// What is ready, by the inner socket's word.
+    fn poll(sock: &Sock<Self>) -> PollEvents {
+        let this = sock.data();
+        let Ok(inner) = this.inner() else {
+            return PollEvents::HUP;
+        };
+        let mut events = inner.poll();
+        if this.phase() == Phase::Connecting && inner.sk().state() == uapi::TCP_ESTABLISHED {
+            // Not ours to use before it has been handed over; that wakes whoever waits.
+            events = PollEvents::default();
+        }
+        if sock.has_error() {
+            events |= PollEvents::ERR;
+        }
+        events
+    }
+}

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Socket options.
+//!
+//! The inner socket has the last word on every value, and keeps it; what concerns an offloaded connection is told to the
+//! control plane as well.
+
+use super::ToeSocket;
+use crate::net::{errno::EOPNOTSUPP, ksocket::InnerSocket, sock::Sock, sockopt::SetOpt, uapi};
+use kernel::{ffi::c_int, new_mutex, prelude::*, sync::Mutex};
+
+/// The longest option value that is kept to be set again.
+const MAX_LEN: usize = 64;
+/// How many options are kept to be set again.
+const MAX_OPTIONS: usize = 64;
+
+/// One option as it was set.
+struct Setting {
+    level: c_int,
+    name: c_int,
+    value: KVec<u8>,
+}
+
+/// The options set on an AF_TOE socket before its first address says whether it is IPv4 or IPv6.
+#[pin_data]
+pub(super) struct Replay {
+    /// `None` once the question is decided.
+    #[pin]
+    settings: Mutex<Option<KVec<Setting>>>,
+}
+
+impl Replay {
+    pub(super) fn new(undecided: bool) -> impl PinInit<Self> {
+        pin_init!(Self { settings <- new_mutex!(undecided.then(KVec::new), "Replay::settings") })
+    }
+
+    /// Whether the first address is yet to come.
+    pub(super) fn undecided(&self) -> bool {
+        self.settings.lock().is_some()
+    }
+
+    /// The address family will not change any more.
+    pub(super) fn decide(&self) {
+        *self.settings.lock() = None;
+    }
+
+    /// Sets all options on `inner` that were set so far.
+    pub(super) fn onto(&self, inner: &InnerSocket) -> Result {
+        for setting in self.settings.lock().iter().flatten() {
+            inner.setsockopt_value(setting.level, setting.name, &setting.value)?;
+        }
+        Ok(())
+    }
+
+    /// Remembers an option that has been set.
+    fn add(&self, level: c_int, name: c_int, value: &SetOpt) -> Result {
+        let mut guard = self.settings.lock();
+        let Some(settings) = &mut *guard else { return Ok(()) };
+        if value.len() > MAX_LEN || settings.len() >= MAX_OPTIONS {
+            return Ok(());
+        }
+        let mut bytes = KVec::from_elem(0, value.len(), GFP_KERNEL)?;
+        value.read(&mut bytes)?;
+        settings.push(Setting { level, name, value: bytes }, GFP_KERNEL)?;
+        Ok(())
+    }
+}
+
+impl ToeSocket {
+    pub(super) fn set_option(sock: &Sock<Self>, level: c_int, name: c_int, value: &SetOpt) -> Result {
+        if unsupported(level, name) {
+            return Err(EOPNOTSUPP.into());
+        }
+        let this = sock.data();
+        let inner = this.inner()?;
+        inner.setsockopt(level, name, value)?;
+        if level == uapi::SOL_SOCKET {
+            match sock.set_generic_option(name, value) {
+                // The socket layer knows that one for its own TCP only.
+                Err(_) if name == uapi::SO_REUSEPORT => {}
+                result => result?,
+            }
+        }
+        this.replay.add(level, name, value)
+    }
+}
+
+/// Whether an option asks for what an offloaded connection can't give.
+fn unsupported(level: c_int, name: c_int) -> bool {
+    match level {
+        uapi::SOL_SOCKET => name == uapi::SO_ZEROCOPY,
+        uapi::SOL_TCP => matches!(
+            name,
+            uapi::TCP_FASTOPEN
+                | uapi::TCP_FASTOPEN_CONNECT
+                | uapi::TCP_FASTOPEN_KEY
+                | uapi::TCP_FASTOPEN_NO_COOKIE
+                | uapi::TCP_REPAIR
+                | uapi::TCP_REPAIR_OPTIONS
+                | uapi::TCP_REPAIR_QUEUE
+                | uapi::TCP_REPAIR_WINDOW
+                | uapi::TCP_QUEUE_SEQ
+                | uapi::TCP_TIMESTAMP
+                | uapi::TCP_ULP
+                | uapi::TCP_ZEROCOPY_RECEIVE
+        ),
+        _ => false,
+    }
+}
