@@ -5,7 +5,9 @@
 TOE_TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 # Not ~/.cache of root when the user reached root by sudo: set-up and builds must agree.
 : "${TOE_CACHE:=${XDG_CACHE_HOME:-$HOME/.cache}/toe}"
+# shellcheck disable=SC2034 # used by those who source this
 TOE_ROOT=$TOE_CACHE/root
+# shellcheck disable=SC2034
 TOE_OUT=$TOE_TOP/out
 export TOE_CACHE
 
