@@ -5,11 +5,15 @@
 
 use toe_bindings as bindings;
 
+pub(crate) mod buffer;
+pub(crate) mod context;
+pub(crate) mod dst;
 pub(crate) mod errno;
 pub(crate) mod family;
 pub(crate) mod global;
 pub(crate) mod ksocket;
 pub(crate) mod msg;
+pub(crate) mod skbuff;
 pub(crate) mod sock;
 pub(crate) mod sockaddr;
 pub(crate) mod sockopt;

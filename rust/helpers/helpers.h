@@ -13,6 +13,8 @@
 #include <linux/poll.h>
 #include <linux/sockptr.h>
 #include <linux/types.h>
+
+#include "device.h"
 #include <linux/wait.h>
 #include <net/inet_sock.h>
 
