@@ -6,6 +6,7 @@
 #include <linux/etherdevice.h>
 #include <linux/fcntl.h>
 #include <linux/filter.h>
+#include <linux/if_arp.h>
 #include <linux/if_vlan.h>
 #include <linux/inetdevice.h>
 #include <linux/jiffies.h>
@@ -15,6 +16,8 @@
 #include <linux/netfilter_netdev.h>
 #include <linux/poll.h>
 #include <linux/rcupdate.h>
+#include <linux/rhashtable.h>
+#include <linux/rtnetlink.h>
 #include <linux/skbuff.h>
 #include <linux/sockptr.h>
 #include <linux/sysctl.h>

@@ -121,6 +121,12 @@ impl SkBuff {
         ManuallyDrop::new(self).0.as_ptr()
     }
 
+    /// Whether it is the buffer at `ptr`.
+    #[inline]
+    pub(super) fn is(&self, ptr: *const bindings::sk_buff) -> bool {
+        core::ptr::eq(self.0.as_ptr(), ptr)
+    }
+
     #[inline]
     fn as_ptr(&self) -> *mut bindings::sk_buff {
         self.0.as_ptr()

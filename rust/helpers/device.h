@@ -3,9 +3,13 @@
 #ifndef TOE_HELPERS_DEVICE_H
 #define TOE_HELPERS_DEVICE_H
 
+#include <linux/netfilter.h>
+#include <linux/rhashtable-types.h>
 #include <linux/types.h>
 
 struct dst_entry;
+struct net;
+struct net_device;
 struct sk_buff;
 
 void toe_helper_local_bh_disable(void);
@@ -40,5 +44,41 @@ unsigned int toe_helper_skb_gso_size(const struct sk_buff *skb);
 void toe_helper_skb_dst_set(struct sk_buff *skb, struct dst_entry *dst);
 struct sk_buff *toe_helper_skb_share_check(struct sk_buff *skb);
 void toe_helper_dst_hold(struct dst_entry *dst);
+
+struct net *toe_helper_get_net(struct net *net);
+void toe_helper_put_net(struct net *net);
+u64 toe_helper_net_cookie(const struct net *net);
+
+void toe_helper_dev_hold(struct net_device *dev);
+void toe_helper_dev_put(struct net_device *dev);
+u64 toe_helper_dev_net_cookie(const struct net_device *dev);
+u32 toe_helper_dev_mtu(const struct net_device *dev);
+bool toe_helper_dev_running(const struct net_device *dev);
+u32 toe_helper_dev_gso_limit(const struct net_device *dev, bool ipv6);
+u32 toe_helper_dev_headroom(const struct net_device *dev);
+bool toe_helper_dev_has_csum(const struct net_device *dev);
+int toe_helper_dev_xmit(struct net_device *dev, struct sk_buff *skb);
+
+void toe_helper_set_ingress_hook(struct nf_hook_ops *ops, struct net_device *dev, nf_hookfn *hook, void *priv,
+				 int priority);
+int toe_helper_register_ingress_hook(const struct nf_hook_ops *ops);
+void toe_helper_unregister_ingress_hook(const struct nf_hook_ops *ops);
+
+/* What a flow is found by: words that are compared, and their hash. */
+struct toe_flow_key {
+	u64 words[5];
+	u32 hash;
+};
+
+struct toe_flow_node {
+	struct rhash_head head;
+	struct rcu_head rcu;
+	struct toe_flow_key key;
+};
+
+int toe_helper_flow_table_init(struct rhashtable *table);
+struct toe_flow_node *toe_helper_flow_lookup(struct rhashtable *table, const struct toe_flow_key *key);
+int toe_helper_flow_insert(struct rhashtable *table, struct toe_flow_node *node);
+struct toe_flow_node *toe_helper_flow_remove(struct rhashtable *table, const struct toe_flow_key *key);
 
 #endif
