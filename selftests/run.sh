@@ -13,6 +13,8 @@ cd "$(dirname "$0")" || exit 1
 
 # pair SERVER CLIENT: the suites for two stacks
 pair() {
+	ktap_suite "sockets/$1-$2" ./sockets.sh "$1" "$2" 4
+	ktap_suite "sockets/$1-$2-ipv6" ./sockets.sh "$1" "$2" 6
 	ktap_suite "transfer/$1-$2" ./transfer.sh "$1" "$2"
 }
 
@@ -21,6 +23,10 @@ if [ "$TOE_DEVICE" != none ]; then
 	pair toe tcp
 	pair tcp toe
 	pair toe toe
+	ktap_suite sockets/toe-proto-tcp ./sockets.sh toe-proto tcp 4
+	ktap_suite sockets/tcp-toe-proto-ipv6 ./sockets.sh tcp toe-proto 6
+	ktap_suite sockets/toe-tcp-fallback ./sockets.sh toe tcp 4 fallback
+	ktap_suite sockets/tcp-toe-fallback ./sockets.sh tcp toe 4 fallback
 fi
 
 ktap_run "$@"

@@ -84,15 +84,20 @@ topo_segment() {
 	done
 }
 
-# ends SERVER CLIENT [4|6]: which stacks (tcp, toe, toe-proto) the test programs
-# use; offload devices are attached where an end is AF_TOE
-ends() {
+# ends_without_device SERVER CLIENT [4|6]: which stacks (tcp, toe, toe-proto) the
+# test programs use at each end
+ends_without_device() {
 	local version=${3:-4}
 	export TOE_TEST_SERVER=$1 TOE_TEST_CLIENT=$2
 	export TOE_TEST_SERVER_NS=$SERVER_NS TOE_TEST_CLIENT_NS=$CLIENT_NS
 	TOE_TEST_SERVER_ADDR=$(server_addr "$version")
 	TOE_TEST_CLIENT_ADDR=$(client_addr "$version")
 	export TOE_TEST_SERVER_ADDR TOE_TEST_CLIENT_ADDR
+}
+
+# ends SERVER CLIENT [4|6]: the same, with an offload device at each AF_TOE end
+ends() {
+	ends_without_device "$@"
 	if [ "$1" != tcp ]; then
 		dev_add "$SERVER_NS" "$LINK" || return
 	fi
