@@ -28,6 +28,9 @@ struct ToeModule {
 impl kernel::Module for ToeModule {
     fn init(_module: &'static ThisModule) -> Result<Self> {
         let work = driver::WORK.set(Arc::new(OwnedQueue::unbound(c"toe")?, GFP_KERNEL)?)?;
-        Ok(ToeModule { _family: family::register(uapi::AF_TOE)?, _work: work })
+        Ok(ToeModule {
+            _family: family::register(uapi::AF_TOE)?,
+            _work: work,
+        })
     }
 }

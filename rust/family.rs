@@ -234,7 +234,12 @@ impl<T: StreamSocket> Family<T> {
     /// # Safety
     ///
     /// Called by the socket layer only.
-    unsafe extern "C" fn create_callback(net: *mut b::net, sock: *mut b::socket, protocol: c_int, kern: c_int) -> c_int {
+    unsafe extern "C" fn create_callback(
+        net: *mut b::net,
+        sock: *mut b::socket,
+        protocol: c_int,
+        kern: c_int,
+    ) -> c_int {
         from_result(|| {
             let family = T::family();
             // SAFETY: Valid by this function's contract.
@@ -271,7 +276,11 @@ impl<T: StreamSocket> Family<T> {
         0
     }
 
-    unsafe extern "C" fn bind_callback(sock: *mut b::socket, addr: *mut b::sockaddr_unsized, len: c_int) -> c_int {
+    unsafe extern "C" fn bind_callback(
+        sock: *mut b::socket,
+        addr: *mut b::sockaddr_unsized,
+        len: c_int,
+    ) -> c_int {
         from_result(|| {
             // SAFETY: By this function's contract.
             let (s, addr) = unsafe { (Self::sock(sock)?, SockAddr::from_raw(addr.cast(), len)?) };
@@ -312,7 +321,11 @@ impl<T: StreamSocket> Family<T> {
         })
     }
 
-    unsafe extern "C" fn getname_callback(sock: *mut b::socket, addr: *mut b::sockaddr, peer: c_int) -> c_int {
+    unsafe extern "C" fn getname_callback(
+        sock: *mut b::socket,
+        addr: *mut b::sockaddr,
+        peer: c_int,
+    ) -> c_int {
         from_result(|| {
             // SAFETY: By this function's contract.
             let name = T::name(unsafe { Self::sock(sock)? }, peer != 0)?;
@@ -372,10 +385,22 @@ impl<T: StreamSocket> Family<T> {
         len: *mut c_int,
     ) -> c_int {
         // SAFETY: By this function's contract.
-        from_result(|| T::getsockopt(unsafe { Self::sock(sock)? }, level, name, &mut GetOpt::from_raw(value, len)).map(|()| 0))
+        from_result(|| {
+            T::getsockopt(
+                unsafe { Self::sock(sock)? },
+                level,
+                name,
+                &mut GetOpt::from_raw(value, len),
+            )
+            .map(|()| 0)
+        })
     }
 
-    unsafe extern "C" fn sendmsg_callback(sock: *mut b::socket, msg: *mut b::msghdr, len: usize) -> c_int {
+    unsafe extern "C" fn sendmsg_callback(
+        sock: *mut b::socket,
+        msg: *mut b::msghdr,
+        len: usize,
+    ) -> c_int {
         from_result(|| {
             // SAFETY: By this function's contract.
             let (s, mut msg) = unsafe { (Self::sock(sock)?, SendMsg::from_raw(msg, len)) };
@@ -383,7 +408,12 @@ impl<T: StreamSocket> Family<T> {
         })
     }
 
-    unsafe extern "C" fn recvmsg_callback(sock: *mut b::socket, msg: *mut b::msghdr, len: usize, flags: c_int) -> c_int {
+    unsafe extern "C" fn recvmsg_callback(
+        sock: *mut b::socket,
+        msg: *mut b::msghdr,
+        len: usize,
+        flags: c_int,
+    ) -> c_int {
         from_result(|| {
             // SAFETY: By this function's contract.
             let (s, mut msg) = unsafe { (Self::sock(sock)?, RecvMsg::from_raw(msg, len, flags)) };
@@ -432,7 +462,10 @@ impl<T: StreamSocket> Registration<T> {
                 b::proto_unregister(protos);
                 return Err(e);
             }
-            for (index, ops) in [&family.inet_ops, &family.inet6_ops].into_iter().enumerate() {
+            for (index, ops) in [&family.inet_ops, &family.inet6_ops]
+                .into_iter()
+                .enumerate()
+            {
                 let sw = &mut *protosws.add(index);
                 sw.type_ = b::sock_type_SOCK_STREAM as u16;
                 sw.protocol = family.protocol;

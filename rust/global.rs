@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Objects that a module has one of.
 
-use core::{marker::PhantomData, ptr};
 use core::sync::atomic::{AtomicPtr, Ordering};
+use core::{marker::PhantomData, ptr};
 use kernel::{
     prelude::*,
     sync::{rcu, Arc},
@@ -43,7 +43,10 @@ impl<T: Send + Sync> Global<T> {
     pub(crate) fn set(&'static self, object: Arc<T>) -> Result<Holder<T>> {
         let raw = Arc::into_raw(object).cast_mut();
         // INVARIANT: `raw` is from `into_raw`.
-        match self.0.compare_exchange(ptr::null_mut(), raw, Ordering::Release, Ordering::Relaxed) {
+        match self
+            .0
+            .compare_exchange(ptr::null_mut(), raw, Ordering::Release, Ordering::Relaxed)
+        {
             Ok(_) => Ok(Holder(self)),
             Err(_) => {
                 // SAFETY: From `into_raw` above, and not stored.

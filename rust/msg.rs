@@ -41,6 +41,11 @@ impl MsgFlags {
         Self(bits)
     }
 
+    /// These flags and those of `other`.
+    pub(crate) const fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
     /// Whether any flag of `other` is set.
     pub(crate) const fn intersects(self, other: Self) -> bool {
         self.0 & other.0 != 0
@@ -70,7 +75,10 @@ impl<'a> SendMsg<'a> {
     /// `msg` is valid and exclusively the caller's for `'a`, and its iterator is a source.
     pub(super) unsafe fn from_raw(msg: *mut b::msghdr, len: usize) -> Self {
         // SAFETY: By this function's contract. INVARIANT: likewise.
-        Self { msg: unsafe { &mut *msg }, len }
+        Self {
+            msg: unsafe { &mut *msg },
+            len,
+        }
     }
 
     /// The flags of the call.
@@ -109,7 +117,11 @@ impl<'a> RecvMsg<'a> {
     /// `msg` is valid and exclusively the caller's for `'a`, and its iterator is a destination.
     pub(super) unsafe fn from_raw(msg: *mut b::msghdr, len: usize, flags: c_int) -> Self {
         // SAFETY: By this function's contract. INVARIANT: likewise.
-        Self { msg: unsafe { &mut *msg }, len, flags: MsgFlags(flags as u32) }
+        Self {
+            msg: unsafe { &mut *msg },
+            len,
+            flags: MsgFlags(flags as u32),
+        }
     }
 
     /// The flags of the call.

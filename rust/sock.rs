@@ -214,7 +214,8 @@ impl AnySock {
     pub(crate) fn recv_low_water(&self, waitall: bool, len: usize) -> usize {
         let len = c_int::try_from(len).unwrap_or(c_int::MAX);
         // SAFETY: By the type invariant.
-        unsafe { b::toe_helper_sk_rcvlowat(self.as_ptr(), c_int::from(waitall), len) }.max(1) as usize
+        unsafe { b::toe_helper_sk_rcvlowat(self.as_ptr(), c_int::from(waitall), len) }.max(1)
+            as usize
     }
 
     /// `SO_LINGER`'s time, if lingering is on.
@@ -250,7 +251,9 @@ impl AnySock {
     /// What a send that failed with `error` returns: raises `SIGPIPE` where `EPIPE` must.
     pub(crate) fn send_error(&self, flags: MsgFlags, error: Error) -> Error {
         // SAFETY: By the type invariant.
-        Error::from_errno(unsafe { b::sk_stream_error(self.as_ptr(), flags.bits() as c_int, error.to_errno()) })
+        Error::from_errno(unsafe {
+            b::sk_stream_error(self.as_ptr(), flags.bits() as c_int, error.to_errno())
+        })
     }
 
     /// Wakes those who wait for any of `events`.
@@ -300,7 +303,11 @@ impl SockGuard<'_> {
     /// # Errors
     ///
     /// `EAGAIN` when the time is over; `ERESTARTSYS` or `EINTR` when a signal is pending.
-    pub(crate) fn wait_until(&mut self, timeout: &mut Timeout, mut ready: impl FnMut() -> bool) -> Result {
+    pub(crate) fn wait_until(
+        &mut self,
+        timeout: &mut Timeout,
+        mut ready: impl FnMut() -> bool,
+    ) -> Result {
         if ready() {
             return Ok(());
         }
@@ -318,7 +325,9 @@ impl SockGuard<'_> {
             // SAFETY: The calling task may look at its own signals.
             if unsafe { b::toe_helper_signal_pending() } {
                 // SAFETY: Pure arithmetic.
-                break Err(Error::from_errno(unsafe { b::toe_helper_sock_intr_errno(timeout.0) }));
+                break Err(Error::from_errno(unsafe {
+                    b::toe_helper_sock_intr_errno(timeout.0)
+                }));
             }
             if timeout.is_zero() {
                 break Err(EAGAIN);

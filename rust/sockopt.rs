@@ -43,8 +43,10 @@ impl SetOpt {
             return Err(EINVAL);
         }
         // SAFETY: By the type invariant, and `out` has room for its own length.
-        to_result(unsafe { b::toe_helper_copy_from_sockptr(out.as_mut_ptr().cast(), self.ptr, out.len()) })
-            .map_err(|_| EFAULT)
+        to_result(unsafe {
+            b::toe_helper_copy_from_sockptr(out.as_mut_ptr().cast(), self.ptr, out.len())
+        })
+        .map_err(|_| EFAULT)
     }
 
     /// The value as an `int`, as most options are; errors as [`SetOpt::read`].

@@ -27,7 +27,9 @@ impl OwnedQueue {
     /// `ENOMEM`.
     pub(crate) fn unbound(name: &'static CStr) -> Result<Self> {
         // SAFETY: The format takes one string.
-        let queue = unsafe { b::alloc_workqueue_noprof(c"%s".as_ptr().cast(), b::WQ_UNBOUND, 0, name.as_ptr()) };
+        let queue = unsafe {
+            b::alloc_workqueue_noprof(c"%s".as_ptr().cast(), b::WQ_UNBOUND, 0, name.as_ptr())
+        };
         // INVARIANT: Just made.
         NonNull::new(queue).map(Self).ok_or(ENOMEM)
     }

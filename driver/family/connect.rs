@@ -93,7 +93,12 @@ impl ToeSocket {
             let _guard = sock.lock();
             let this = sock.data();
             let Ok(inner) = this.inner() else { return };
-            if this.phase() != Phase::Connecting || !matches!(inner.sk().state(), uapi::TCP_ESTABLISHED | uapi::TCP_CLOSE_WAIT) {
+            if this.phase() != Phase::Connecting
+                || !matches!(
+                    inner.sk().state(),
+                    uapi::TCP_ESTABLISHED | uapi::TCP_CLOSE_WAIT
+                )
+            {
                 return;
             }
             this.set_phase(Phase::Fallback);

@@ -7,6 +7,7 @@
 
 mod connect;
 mod options;
+pub(crate) mod stream;
 mod wakeup;
 
 use crate::net::{
@@ -47,7 +48,13 @@ enum Phase {
 }
 
 impl Phase {
-    const ALL: [Self; 5] = [Self::Idle, Self::Connecting, Self::Listening, Self::Fallback, Self::Released];
+    const ALL: [Self; 5] = [
+        Self::Idle,
+        Self::Connecting,
+        Self::Listening,
+        Self::Fallback,
+        Self::Released,
+    ];
 }
 
 /// The Rust part of an AF_TOE socket.
@@ -71,7 +78,10 @@ pub(crate) fn register(pf: c_int) -> Result<Registration<ToeSocket>> {
 
 impl ToeSocket {
     fn phase(&self) -> Phase {
-        Phase::ALL.get(self.phase.load(Acquire) as usize).copied().unwrap_or(Phase::Idle)
+        Phase::ALL
+            .get(self.phase.load(Acquire) as usize)
+            .copied()
+            .unwrap_or(Phase::Idle)
     }
 
     fn set_phase(&self, phase: Phase) {
@@ -92,7 +102,11 @@ impl StreamSocket for ToeSocket {
     }
 
     fn new(sk: &AnySock, accepted: Option<Arc<InnerSocket>>) -> impl PinInit<Self, Error> {
-        let phase = if accepted.is_some() { Phase::Connecting } else { Phase::Idle };
+        let phase = if accepted.is_some() {
+            Phase::Connecting
+        } else {
+            Phase::Idle
+        };
         let inner = match accepted {
             Some(inner) => Ok(inner),
             // AF_TOE learns from the first address whether it is to be AF_INET6.

@@ -54,19 +54,33 @@ impl Replay {
     /// Remembers an option that has been set.
     fn add(&self, level: c_int, name: c_int, value: &SetOpt) -> Result {
         let mut guard = self.settings.lock();
-        let Some(settings) = &mut *guard else { return Ok(()) };
+        let Some(settings) = &mut *guard else {
+            return Ok(());
+        };
         if value.len() > MAX_LEN || settings.len() >= MAX_OPTIONS {
             return Ok(());
         }
         let mut bytes = KVec::from_elem(0, value.len(), GFP_KERNEL)?;
         value.read(&mut bytes)?;
-        settings.push(Setting { level, name, value: bytes }, GFP_KERNEL)?;
+        settings.push(
+            Setting {
+                level,
+                name,
+                value: bytes,
+            },
+            GFP_KERNEL,
+        )?;
         Ok(())
     }
 }
 
 impl ToeSocket {
-    pub(super) fn set_option(sock: &Sock<Self>, level: c_int, name: c_int, value: &SetOpt) -> Result {
+    pub(super) fn set_option(
+        sock: &Sock<Self>,
+        level: c_int,
+        name: c_int,
+        value: &SetOpt,
+    ) -> Result {
         if unsupported(level, name) {
             return Err(EOPNOTSUPP.into());
         }

@@ -62,6 +62,9 @@ impl InnerEvents for Forward {
 impl Forward {
     /// Whether the inner socket is closed.
     fn failed(&self) -> bool {
-        self.0.data().inner().is_ok_and(|inner| inner.sk().state() == uapi::TCP_CLOSE)
+        self.0
+            .data()
+            .inner()
+            .is_ok_and(|inner| inner.sk().state() == uapi::TCP_CLOSE)
     }
 }

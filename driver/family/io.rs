@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Sending and receiving on an offloaded connection, through its payload buffers.
+
+use super::{stream::Stream, ToeSocket};
+use crate::{
+    driver::control::Connection,
+    net::{
+        errno::EOPNOTSUPP,
+        msg::{MsgFlags, RecvMsg, SendMsg},
+        sock::{Shut, Sock, SockGuard, Timeout},
+    },
+};
+use kernel::prelude::*;
+
+impl ToeSocket {
+    /// `sendmsg(2)`: appends to the transmit buffer, waiting for room.
+    pub(super) fn send(
+        sock: &Sock<Self>,
+        connection: &Connection,
+        msg: &mut SendMsg<'_>,
+    ) -> Result<usize> {
+        let flags = msg.flags();
+        if flags.intersects(MsgFlags::OOB.or(MsgFlags::FASTOPEN)) {
+            return Err(EOPNOTSUPP.into());
+        }
+        let mut timeout = sock.send_timeout(flags.intersects(MsgFlags::DONTWAIT));
+        let stream = connection.stream();
+        let mut guard = sock.lock();
+        let mut sent = 0;
+        let result = loop {
+            if let Err(e) = Self::may_send(sock) {
+                break Err(e);
+            }
+            if msg.iter().is_empty() {
+                break Ok(());
+            }
+            match stream.append(msg.iter()) {
+                Ok(0) => {
+                    if let Err(e) = Self::wait_for_room(sock, stream, &mut guard, &mut timeout) {
+                        break Err(e);
+                    }
+                }
+                Ok(n) => {
+                    sent += n as usize;
+                    connection.appended(n, flags.intersects(MsgFlags::MORE));
+                }
+                Err(e) => break Err(e),
+            }
+        };
+        match result {
+            Err(e) if sent == 0 => Err(sock.send_error(flags, e)),
+            _ => Ok(sent),
+        }
+    }
+
+    /// Whether the socket still takes data.
+    fn may_send(sock: &Sock<Self>) -> Result {
+        if sock.has_error() || sock.shut().contains(Shut::SEND) {
+            return Err(EPIPE);
+        }
+        Ok(())
+    }
+
+    fn wait_for_room(
+        sock: &Sock<Self>,
+        stream: &Stream,
+        guard: &mut SockGuard<'_>,
+        timeout: &mut Timeout,
+    ) -> Result {
+        stream.want_room();
+        guard.wait_until(timeout, || {
+            stream.has_room() || Self::may_send(sock).is_err()
+        })
+    }
+
+    /// `recvmsg(2)`: takes from the receive buffer, waiting for data.
+    pub(super) fn receive(
+        sock: &Sock<Self>,
+        connection: &Connection,
+        msg: &mut RecvMsg<'_>,
+    ) -> Result<usize> {
+        let flags = msg.flags();
+        if flags.intersects(MsgFlags::OOB) {
+            return Err(EINVAL);
+        }
+        if flags.intersects(MsgFlags::ERRQUEUE) {
+            return Err(EAGAIN);
+        }
+        let mut timeout = sock.recv_timeout(flags.intersects(MsgFlags::DONTWAIT));
+        let target = sock.recv_low_water(flags.intersects(MsgFlags::WAITALL), msg.len());
+        let peek = flags.intersects(MsgFlags::PEEK);
+        let stream = connection.stream();
+        let mut guard = sock.lock();
+        let mut received = 0;
+        loop {
+            // Looked at before the data: what came before the end is in the buffer by then.
+            let ended = stream.peer_closed() || sock.shut().contains(Shut::RECV);
+            let skip = if peek { received } else { 0 };
+            let wanted = stream
+                .readable()
+                .saturating_sub(skip)
+                .min(msg.len() - received);
+            if wanted > 0 {
+                let copied = if flags.intersects(MsgFlags::TRUNC) {
+                    wanted
+                } else {
+                    stream.copy_out(msg.iter(), skip, wanted)
+                };
+                if !peek {
+                    connection.consumed(copied);
+                }
+                received += copied;
+                if copied < wanted {
+                    return if received > 0 {
+                        Ok(received)
+                    } else {
+                        Err(EFAULT)
+                    };
+                }
+            }
+            if received >= target || received == msg.len() || ended {
+                return Ok(received);
+            }
+            let waited = if sock.has_error() {
+                if received == 0 {
+                    sock.take_error()
+                } else {
+                    Ok(())
+                }
+            } else {
+                let skip = if peek { received } else { 0 };
+                guard.wait_until(&mut timeout, || {
+                    stream.readable() > skip
+                        || stream.peer_closed()
+                        || sock.has_error()
+                        || sock.shut().contains(Shut::RECV)
+                })
+            };
+            match waited {
+                Ok(()) if !sock.has_error() || received == 0 => {}
+                Err(e) if received == 0 => return Err(e),
+                _ => return Ok(received),
+            }
+        }
+    }
+}

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The socket's part of an offloaded connection: payload buffers, and how far each side has come in them.
+//!
+//! The data-path and the program each move one end of each ring, as in FlexTOE: the data-path says by notifications how
+//! far it has received and how much was acknowledged; the program's side says by host-control requests how much it has
+//! read and appended. Neither ever waits for the other.
+
+use crate::net::{
+    buffer::PayloadBuffer,
+    sock::{AnySock, PollEvents},
+};
+use kernel::{
+    iov::{IovIterDest, IovIterSource},
+    new_spinlock,
+    prelude::*,
+    sync::{
+        aref::ARef,
+        atomic::{Acquire, Atomic, Relaxed, Release},
+        barrier::smp_mb,
+        Arc, SpinLock,
+    },
+};
+
+/// Both payload buffers of a connection, shared with its device.
+pub(crate) struct PayloadBuffers {
+    /// What the peer sent, written by the device.
+    pub(crate) rx: PayloadBuffer,
+    /// What the program sends, read by the device.
+    pub(crate) tx: PayloadBuffer,
+}
+
+/// Positions in a connection's payload buffers, and who waits for them to move.
+///
+/// All positions are free-running: they count bytes since the start, modulo 2^32.
+///
+/// # Invariants
+///
+/// `rx_head` and `tx_tail` change under the socket's lock only, `rx_tail` and `tx_head` by [`Stream::notify`] only, which
+/// is called for one notification at a time.
+#[pin_data]
+pub(crate) struct Stream {
+    buffers: Arc<PayloadBuffers>,
+    /// Next byte the program reads.
+    rx_head: Atomic<u32>,
+    /// One past the last byte received in order.
+    rx_tail: Atomic<u32>,
+    /// Bytes read that the data-path hasn't been told of.
+    rx_untold: Atomic<u32>,
+    /// Oldest byte not acknowledged.
+    tx_head: Atomic<u32>,
+    /// Where the program appends.
+    tx_tail: Atomic<u32>,
+    /// The peer sends no more.
+    peer_closed: Atomic<bool>,
+    /// Somebody waits for room in the transmit buffer.
+    room_wanted: Atomic<bool>,
+    /// The socket, while the program has it open.
+    #[pin]
+    owner: SpinLock<Option<ARef<AnySock>>>,
+}
+
+impl Stream {
+    /// A stream of `owner` over `buffers`, the first of which holds `readable` bytes already.
+    pub(crate) fn new(
+        buffers: Arc<PayloadBuffers>,
+        readable: u32,
+        owner: ARef<AnySock>,
+    ) -> impl PinInit<Self> {
+        pin_init!(Self {
+            buffers,
+            rx_head: Atomic::new(0),
+            rx_tail: Atomic::new(readable),
+            rx_untold: Atomic::new(0),
+            tx_head: Atomic::new(0),
+            tx_tail: Atomic::new(0),
+            peer_closed: Atomic::new(false),
+            room_wanted: Atomic::new(false),
+            owner <- new_spinlock!(Some(owner), "Stream::owner"),
+        })
+    }
+
+    /// Bytes that can be read.
+    pub(crate) fn readable(&self) -> usize {
+        self.rx_tail
+            .load(Acquire)
+            .wrapping_sub(self.rx_head.load(Relaxed)) as usize
+    }
+
+    /// Bytes sent and not acknowledged, or not sent yet.
+    pub(crate) fn unacknowledged(&self) -> usize {
+        self.tx_tail
+            .load(Relaxed)
+            .wrapping_sub(self.tx_head.load(Acquire)) as usize
+    }
+
+    /// Bytes that can be appended.
+    pub(crate) fn room(&self) -> usize {
+        self.buffers.tx.size() - self.unacknowledged()
+    }
+
+    /// Whether there is so much room that it pays to wake whoever waits for it: a third, as in `sk_stream_is_writeable()`.
+    pub(crate) fn has_room(&self) -> bool {
+        self.room() >= self.buffers.tx.size() / 3
+    }
+
+    /// Has the owner woken once there is room. Look at [`Stream::has_room`] afterwards.
+    pub(crate) fn want_room(&self) {
+        self.room_wanted.store(true, Relaxed);
+        smp_mb();
+    }
+
+    /// Whether the peer's stream has ended. Data may be left to read.
+    pub(crate) fn peer_closed(&self) -> bool {
+        self.peer_closed.load(Acquire)
+    }
+
+    /// Copies up to `len` readable bytes, beginning `skip` bytes ahead, to `dest`; returns how many.
+    ///
+    /// Fewer than asked for and readable are copied if `dest` ends or faults.
+    pub(crate) fn copy_out(&self, dest: &mut IovIterDest<'_>, skip: usize, len: usize) -> usize {
+        let len = len.min(self.readable().saturating_sub(skip));
+        let pos = self.rx_head.load(Relaxed).wrapping_add(skip as u32);
+        self.buffers.rx.copy_to_iter(pos, dest, len)
+    }
+
+    /// Frees `len` bytes of those that are readable; returns how many freed bytes the data-path must be told of now.
+    ///
+    /// It is told of a quarter of the buffer at once, or when the program has read all there is and the peer may be
+    /// waiting for the window to open; more often would only cost.
+    pub(crate) fn consume(&self, len: usize) -> Option<u32> {
+        let len = len.min(self.readable()) as u32;
+        self.rx_head
+            .store(self.rx_head.load(Relaxed).wrapping_add(len), Relaxed);
+        let untold = self.rx_untold.load(Relaxed).wrapping_add(len);
+        let tell = untold as usize >= self.buffers.rx.size() / 4;
+        self.rx_untold.store(if tell { 0 } else { untold }, Relaxed);
+        tell.then_some(untold)
+    }
+
+    /// Freed bytes that the data-path hasn't been told of; it has been now.
+    pub(crate) fn take_untold(&self) -> u32 {
+        self.rx_untold.xchg(0, Relaxed)
+    }
+
+    /// Appends what `source` has, as far as there is room; returns how many bytes. The data-path must be told of them.
+    ///
+    /// # Errors
+    ///
+    /// `EFAULT` when `source` can't be read at all.
+    pub(crate) fn append(&self, source: &mut IovIterSource<'_>) -> Result<u32> {
+        let wanted = self.room().min(source.len());
+        let tail = self.tx_tail.load(Relaxed);
+        let copied = self.buffers.tx.copy_from_iter(tail, source, wanted) as u32;
+        if copied == 0 && wanted > 0 {
+            return Err(EFAULT);
+        }
+        self.tx_tail.store(tail.wrapping_add(copied), Relaxed);
+        Ok(copied)
+    }
+
+    /// Takes in what the data-path has done, and wakes whoever waits for it.
+    pub(crate) fn notify(&self, received: u32, acknowledged: u32, peer_closed: bool) {
+        let mut events = PollEvents::default();
+        if received != 0 {
+            self.rx_tail
+                .store(self.rx_tail.load(Relaxed).wrapping_add(received), Release);
+            events |= PollEvents::IN;
+        }
+        if peer_closed {
+            self.peer_closed.store(true, Release);
+            events |= PollEvents::IN | PollEvents::RDHUP;
+        }
+        if acknowledged != 0 {
+            self.tx_head.store(
+                self.tx_head.load(Relaxed).wrapping_add(acknowledged),
+                Release,
+            );
+            // Pairs with the barrier of `want_room`: either we see the wish or its maker sees the room.
+            smp_mb();
+            if self.room_wanted.load(Relaxed) && self.has_room() {
+                self.room_wanted.store(false, Relaxed);
+                events |= PollEvents::OUT;
+            }
+        }
+        if events != PollEvents::default() {
+            self.with_owner(|owner| owner.wake(events));
+        }
+    }
+
+    /// Calls `f` with the socket if the program still has it open.
+    pub(crate) fn with_owner(&self, f: impl FnOnce(&AnySock)) {
+        let owner = self.owner.lock().clone();
+        if let Some(owner) = owner {
+            f(&owner);
+        }
+    }
+
+    /// The program has closed the socket: nobody is woken any more.
+    pub(crate) fn disown(&self) {
+        let owner = self.owner.lock().take();
+        drop(owner);
+    }
+}
