@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Context queue: delivers notifications.
+
+use super::dma::Written;
+use super::inline::Port;
+use super::meta::Notification;
+
+/// Delivers a notification, after the payload it announces is in place.
+#[inline]
+pub fn notify<P: Port>(port: &mut P, notification: Option<&Notification>, _payload: Written) {
+    if let Some(notification) = notification {
+        port.notify(notification);
+    }
+}

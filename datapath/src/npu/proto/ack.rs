@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a received segment says about our own data: acknowledgment, window, loss, congestion.
+
+use super::receive::{RxFlags, RxOut};
+use crate::npu::meta::{Events, Features, Params, Summary};
+use crate::npu::state::{ProtoFlags, ProtoState};
+use crate::reason::DropReason;
+use crate::units::{Bytes, Micros, SeqNum};
+use crate::wire::tcp::Flags;
+
+/// Duplicate ACKs that mean loss (RFC 5681, section 3.2).
+const DUP_ACK_THRESHOLD: u8 = 3;
+
+impl<const N: usize> ProtoState<N> {
+    /// Processes SEG.ACK and SEG.WND of an acceptable segment.
+    #[inline]
+    pub(super) fn process_ack(
+        &mut self,
+        params: &Params,
+        seg: &Summary,
+        now: Micros,
+        out: &mut RxOut,
+    ) -> Result<(), DropReason> {
+        let ahead = seg.ack.since(self.snd_una);
+        if ahead > 0 {
+            //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
+            //# If the ACK acks something not yet sent (SEG.ACK > SND.NXT), then
+            //# send an ACK, drop the segment, and return.
+            if seg.ack.after(self.snd_max) {
+                return Err(DropReason::AckNeverSent);
+            }
+            self.advance_una(params, seg, now, out);
+        } else if ahead < 0 {
+            //= https://www.rfc-editor.org/rfc/rfc5961#section-5.2
+            //# All incoming segments whose ACK value doesn't satisfy the above
+            //# condition MUST be discarded and an ACK sent back.
+            if ahead.unsigned_abs() > self.max_snd_wnd.0 {
+                return Err(DropReason::AckTooOld);
+            }
+            return Ok(());
+        } else if self.is_duplicate(params, seg) {
+            self.count_duplicate(params, seg, out);
+        }
+        self.update_window(params, seg, out);
+        if params.features.has(Features::ECN) && seg.flags.has(Flags::ECE) {
+            self.congestion_echoed(params, out);
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn advance_una(&mut self, params: &Params, seg: &Summary, now: Micros, out: &mut RxOut) {
+        out.flight = self.snd_max.bytes_since(self.snd_una);
+        out.acked = seg.ack.min(self.tx_end).bytes_since(self.snd_una);
+        self.snd_una = seg.ack;
+        self.snd_nxt = self.snd_nxt.max(seg.ack);
+        self.dup_acks = 0;
+        //= https://www.rfc-editor.org/rfc/rfc6298#section-5
+        //# (5.3) When an ACK is received that acknowledges new data, restart the
+        //# retransmission timer so that it will expire after RTO seconds
+        self.rto_base = now;
+        if seg.ack.after(self.tx_end) && !self.flags.has(ProtoFlags::FIN_ACKED) {
+            self.flags.insert(ProtoFlags::FIN_ACKED);
+            out.events.insert(Events::FIN_ACKED);
+        }
+        self.sample_rtt(params, seg, now, out);
+        if self.flags.has(ProtoFlags::RECOVERY) {
+            self.advance_recovery(params, seg);
+        }
+        if !seg.ack.before(self.report_mark) {
+            self.report_mark = self.snd_max;
+            const REASONS: ProtoFlags = ProtoFlags::CWND_LIMITED.union(ProtoFlags::ECE_SEEN);
+            if self.flags.has(REASONS) {
+                self.report(out);
+            }
+        }
+    }
+
+    /// The report covers everything acknowledged up to this segment.
+    fn report(&mut self, out: &mut RxOut) {
+        out.flags.insert(RxFlags::REPORT);
+        out.flags.set(
+            RxFlags::CWND_LIMITED,
+            self.flags.has(ProtoFlags::CWND_LIMITED),
+        );
+        self.flags
+            .remove(ProtoFlags::CWND_LIMITED | ProtoFlags::ECE_SEEN);
+    }
+
+    #[inline]
+    fn sample_rtt(&mut self, params: &Params, seg: &Summary, now: Micros, out: &mut RxOut) {
+        if self.flags.has(ProtoFlags::TIMING) {
+            if !seg.ack.before(self.timed_end) {
+                self.flags.remove(ProtoFlags::TIMING);
+                out.rtt = Some(now.since(self.timed_at));
+            }
+        } else if self.flags.has(ProtoFlags::RECOVERY) {
+            //= https://www.rfc-editor.org/rfc/rfc6298#section-3
+            //# RTT samples MUST NOT be made using segments that were
+            //# retransmitted (and thus for which it is ambiguous whether the reply
+            //# was for the first instance of the packet or a later instance).  The
+            //# only case when TCP can safely take RTT samples from retransmitted
+            //# segments is when the TCP timestamp option is employed, since
+            //# the timestamp option removes the ambiguity regarding which instance
+            //# of the data segment triggered the acknowledgment.
+            if let Some(ts) = seg.timestamps {
+                let ticks = now.timestamp(params.ts_offset).since(ts.ecr);
+                if ts.ecr.0 != 0 && ticks < (1 << 20) {
+                    out.rtt = Some(Micros::from_millis(ticks.max(1)));
+                }
+            }
+        }
+    }
+
+    /// An acknowledgment during recovery: the end of it, or of one hole.
+    fn advance_recovery(&mut self, params: &Params, seg: &Summary) {
+        if !seg.ack.before(self.recover) {
+            self.flags.remove(ProtoFlags::RECOVERY | ProtoFlags::HOLE);
+            return;
+        }
+        // The peer holds data beyond the next hole: fill just that. Else send everything again.
+        self.flags.remove(ProtoFlags::HOLE);
+        self.note_hole(params, seg);
+    }
+
+    /// Narrows down the hole at SND.UNA by what the peer says it holds beyond.
+    fn note_hole(&mut self, params: &Params, seg: &Summary) {
+        let Some(block) = self.sacked(params, seg) else {
+            return;
+        };
+        if self.flags.has(ProtoFlags::HOLE) {
+            self.hole_end = self.hole_end.min(block);
+        } else {
+            self.hole_end = block;
+            self.flags.insert(ProtoFlags::HOLE);
+        }
+    }
+
+    /// Start of the data beyond SEG.ACK the peer says it holds. (Blocks before SEG.ACK report duplicates, RFC 2883.)
+    fn sacked(&self, params: &Params, seg: &Summary) -> Option<SeqNum> {
+        let block = seg.sack.filter(|_| params.features.has(Features::SACK))?;
+        let fits = block.start.after(seg.ack) && !block.end.after(self.snd_max);
+        fits.then_some(block.start)
+    }
+
+    //= https://www.rfc-editor.org/rfc/rfc5681#section-2
+    //# DUPLICATE ACKNOWLEDGMENT: An acknowledgment is considered a
+    //# "duplicate" in the following algorithms when (a) the receiver of
+    //# the ACK has outstanding data, (b) the incoming acknowledgment
+    //# carries no data, (c) the SYN and FIN bits are both off, (d) the
+    //# acknowledgment number is equal to the greatest acknowledgment
+    //# received on the given connection (TCP.UNA from [RFC793]) and (e)
+    //# the advertised window in the incoming acknowledgment equals the
+    //# advertised window in the last incoming acknowledgment.
+    #[inline]
+    fn is_duplicate(&self, params: &Params, seg: &Summary) -> bool {
+        if self.snd_una == self.snd_max || !seg.payload_len.is_zero() || seg.flags.has(Flags::FIN) {
+            return false;
+        }
+        // With SACK the blocks tell: (e) would miss those of a peer that tunes its window meanwhile, and without
+        // blocks it only answers a duplicate of ours.
+        if params.features.has(Features::SACK) {
+            self.sacked(params, seg).is_some()
+        } else {
+            params.snd_scale.expand(seg.window) == self.snd_wnd
+        }
+    }
+
+    fn count_duplicate(&mut self, params: &Params, seg: &Summary, out: &mut RxOut) {
+        out.flags.insert(RxFlags::DUP_ACK);
+        if self.flags.has(ProtoFlags::RECOVERY) {
+            // Only the arrival of what was first sent after the retransmission means that is lost, too.
+            let newer = seg.sack.is_some_and(|block| block.end.after(self.recover));
+            if !newer {
+                return;
+            }
+        }
+        self.dup_acks = self.dup_acks.saturating_add(1);
+        self.note_hole(params, seg);
+        if self.dup_acks >= self.dup_ack_threshold(params) {
+            self.fast_retransmit(params, out);
+        }
+    }
+
+    /// Fewer where not enough segments are in flight to cause three (RFC 5827, section 3.1).
+    fn dup_ack_threshold(&self, params: &Params) -> u8 {
+        let flight = self.snd_max.bytes_since(self.snd_una);
+        let few = flight <= params.mss + params.mss + params.mss;
+        if few && !self.has_unsent() {
+            if flight <= params.mss + params.mss {
+                1
+            } else {
+                2
+            }
+        } else {
+            DUP_ACK_THRESHOLD
+        }
+    }
+
+    //= https://www.rfc-editor.org/rfc/rfc5681#section-3.2
+    //# The TCP sender SHOULD use the "fast retransmit" algorithm to detect
+    //# and repair loss, based on incoming duplicate ACKs.
+    fn fast_retransmit(&mut self, params: &Params, out: &mut RxOut) {
+        //= https://www.rfc-editor.org/rfc/rfc6582#section-3.1
+        //# the
+        //# fast retransmit procedure is invoked only if the Cumulative Acknowledgment field covers more than recover
+        if !self.snd_una.after(self.recover) && !params.features.has(Features::SACK) {
+            return;
+        }
+        out.flight = self.snd_max.bytes_since(self.snd_una);
+        out.events.insert(Events::FAST_RETRANSMIT);
+        if !self.flags.has(ProtoFlags::HOLE) {
+            self.hole_end = self.snd_una + params.mss;
+            self.flags.insert(ProtoFlags::HOLE);
+        }
+        self.go_back();
+        self.report(out);
+    }
+
+    /// Go-back-N: what was sent and not acknowledged is to be sent again.
+    pub(super) fn go_back(&mut self) {
+        self.snd_nxt = self.snd_una;
+        self.recover = self.snd_max;
+        self.dup_acks = 0;
+        self.flags.insert(ProtoFlags::RECOVERY);
+        self.flags.remove(ProtoFlags::TIMING);
+    }
+
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
+    //# If (SND.WL1 < SEG.SEQ or (SND.WL1 = SEG.SEQ and SND.WL2 =<
+    //# SEG.ACK)), set SND.WND <- SEG.WND, set SND.WL1 <- SEG.SEQ, and set
+    //# SND.WL2 <- SEG.ACK.
+    #[inline]
+    fn update_window(&mut self, params: &Params, seg: &Summary, out: &mut RxOut) {
+        let newer = seg.seq.since(self.snd_wl1);
+        if newer < 0 || (newer == 0 && seg.ack.before(self.snd_wl2)) {
+            return;
+        }
+        let window = params.snd_scale.expand(seg.window);
+        if self.snd_wnd.is_zero() && !window.is_zero() {
+            out.events.insert(Events::WINDOW_OPENED);
+        }
+        self.snd_wnd = window;
+        self.max_snd_wnd = self.max_snd_wnd.max(window);
+        self.snd_wl1 = seg.seq;
+        self.snd_wl2 = seg.ack;
+    }
+
+    fn congestion_echoed(&mut self, params: &Params, out: &mut RxOut) {
+        out.ecn = out.acked;
+        self.flags.insert(ProtoFlags::ECE_SEEN);
+        //= https://www.rfc-editor.org/rfc/rfc3168#section-6.1.2
+        //# TCP should not react to congestion indications more than
+        //# once every window of data (or more loosely, more than once every
+        //# round-trip time).
+        if self.snd_una.before(self.cwr_mark) {
+            return;
+        }
+        self.cwr_mark = self.snd_max;
+        self.flags.insert(ProtoFlags::CWR_OWED);
+        if !params.features.has(Features::ACCURATE_ECN) {
+            self.report(out);
+        }
+    }
+
+    /// What the congestion window allows to be in flight.
+    //= https://www.rfc-editor.org/rfc/rfc5681#section-3.2
+    //# On the first and second duplicate ACKs received at a sender, a
+    //# TCP SHOULD send a segment of previously unsent data per [RFC3042]
+    #[inline]
+    pub(super) fn congestion_window(&self, params: &Params) -> Bytes {
+        match self.dup_acks {
+            0 => params.cwnd,
+            1 => params.cwnd + params.mss,
+            _ => params.cwnd + params.mss + params.mss,
+        }
+    }
+}
