@@ -10,6 +10,7 @@ use super::{
     sock::{AnySock, PollEvents, Shut},
     sockaddr::SockAddr,
     sockopt::{GetOpt, SetOpt},
+    tcp_repair::TimeWait,
 };
 use core::{cell::UnsafeCell, mem::ManuallyDrop, ptr, ptr::NonNull};
 use kernel::{
@@ -49,14 +50,22 @@ pub(crate) trait InnerEvents: Send + Sync {
 /// - The callbacks of its `struct sock` are those of this file, or were wrapped by others that call them; its
 ///   `sk_user_data` points to this object.
 /// - `original` are the callbacks it had before.
-/// - `events` is written under the write side of `sk_callback_lock` only, and read under either side.
+/// - `guarded` is written under the write side of `sk_callback_lock` only, and read under either side.
 pub(crate) struct InnerSocket {
     sock: NonNull<b::socket>,
     original: b::toe_sk_callbacks,
-    events: UnsafeCell<Option<Arc<dyn InnerEvents>>>,
+    guarded: UnsafeCell<Guarded>,
 }
 
-// SAFETY: A `struct socket` may be used from any thread; `events` is `Send` and guarded by `sk_callback_lock`.
+/// The part of an [`InnerSocket`] that changes.
+struct Guarded {
+    /// Who is told of events.
+    events: Option<Arc<dyn InnerEvents>>,
+    /// How the connection goes on after the release, if it was moved elsewhere.
+    end: Option<TimeWait>,
+}
+
+// SAFETY: A `struct socket` may be used from any thread; `guarded` is `Send` and guarded by `sk_callback_lock`.
 unsafe impl Send for InnerSocket {}
 // SAFETY: As above: the C functions called take the locks they need.
 unsafe impl Sync for InnerSocket {}
@@ -90,18 +99,18 @@ impl InnerSocket {
     /// As `socket(2)`.
     pub(crate) fn new(outer: &AnySock, family: c_int) -> Result<Arc<Self>> {
         let mut sock = ptr::null_mut();
-        let sock = // SAFETY: `outer` holds its namespace; `sock` is written if the call succeeds.
-        unsafe {
-            to_result(b::sock_create_kern(
+        // SAFETY: `outer` holds its namespace; `sock` is written if the call succeeds.
+        to_result(unsafe {
+            b::sock_create_kern(
                 b::toe_helper_sock_net(outer.as_ptr()),
                 family,
                 b::sock_type_SOCK_STREAM as c_int,
                 b::IPPROTO_TCP as c_int,
                 &mut sock,
-            ))?;
-            // INVARIANT: Just created.
-            Owned(NonNull::new(sock).ok_or(ENOMEM)?)
-        };
+            )
+        })?;
+        // INVARIANT: Just created.
+        let sock = Owned(NonNull::new(sock).ok_or(ENOMEM)?);
         let mut original = b::toe_sk_callbacks::default();
         // SAFETY: `sock` is valid and nobody else uses it yet.
         unsafe {
@@ -114,7 +123,7 @@ impl InnerSocket {
 
     /// Makes the object for `sock`, whose callbacks were once `original`.
     fn adopt(sock: Owned, original: b::toe_sk_callbacks) -> Result<Arc<Self>> {
-        let this = Self { sock: sock.0, original, events: UnsafeCell::new(None) };
+        let this = Self { sock: sock.0, original, guarded: UnsafeCell::new(Guarded { events: None, end: None }) };
         // If there is no memory the object is dropped, and the socket with it.
         let _ = ManuallyDrop::new(sock);
         let this = Arc::new(this, GFP_KERNEL)?;
@@ -154,14 +163,23 @@ impl InnerSocket {
     }
 
     fn replace_events(&self, events: Option<Arc<dyn InnerEvents>>) -> Option<Arc<dyn InnerEvents>> {
+        self.with_guarded(|guarded| core::mem::replace(&mut guarded.events, events))
+    }
+
+    /// Has the release leave the connection to the kernel's TCP, in `state`; for frozen sockets.
+    pub(super) fn end_in(&self, state: TimeWait) {
+        self.with_guarded(|guarded| guarded.end = Some(state));
+    }
+
+    fn with_guarded<R>(&self, f: impl FnOnce(&mut Guarded) -> R) -> R {
         let sk = self.sk_ptr();
         // SAFETY: The `struct sock` is valid, and the lock is released below.
         unsafe { b::toe_helper_sk_callback_write_lock(sk) };
         // SAFETY: The write lock is held.
-        let old = core::mem::replace(unsafe { &mut *self.events.get() }, events);
+        let result = f(unsafe { &mut *self.guarded.get() });
         // SAFETY: Locked above.
         unsafe { b::toe_helper_sk_callback_write_unlock(sk) };
-        old
+        result
     }
 
     /// `bind(2)`.
@@ -289,7 +307,17 @@ impl Drop for InnerSocket {
         // SAFETY: The socket is ours to release; the `struct sock` is held until the callbacks are back.
         unsafe {
             b::toe_helper_sock_hold(sk);
-            b::sock_release(self.sock.as_ptr());
+            match self.guarded.get_mut().end {
+                None => b::toe_helper_tcp_release(self.sock.as_ptr()),
+                Some(end) => b::toe_helper_tcp_release_time_wait(
+                    self.sock.as_ptr(),
+                    end.snd_nxt,
+                    end.rcv_nxt,
+                    end.ts_recent,
+                    end.fin_received,
+                    c_int::from(end.seconds),
+                ),
+            }
             b::toe_helper_sk_set_callbacks(sk, &self.original, ptr::null_mut());
             b::toe_helper_sock_put(sk);
         }
@@ -315,7 +343,7 @@ unsafe fn call(
             unsafe { original(sk) };
         }
         // SAFETY: The read lock is held.
-        if let Some(events) = unsafe { &*inner.events.get() } {
+        if let Some(events) = unsafe { &(*inner.guarded.get()).events } {
             event(&**events);
         }
     }

@@ -21,5 +21,7 @@ pub(crate) mod skbuff;
 pub(crate) mod sock;
 pub(crate) mod sockaddr;
 pub(crate) mod sockopt;
+pub(crate) mod tcp_repair;
+pub(crate) mod timer;
 pub(crate) mod uapi;
 pub(crate) mod workqueue;

@@ -17,6 +17,7 @@
 #include "device.h"
 #include <linux/wait.h>
 #include <net/inet_sock.h>
+#include "tcp_repair.h"
 
 /* ksocket.c */
 struct toe_sk_callbacks {
@@ -96,5 +97,8 @@ int toe_helper_copy_from_sockptr(void *dst, sockptr_t src, size_t len);
 int toe_helper_get_user_int(int *dst, const int __user *src);
 int toe_helper_put_user_int(int val, int __user *dst);
 unsigned long toe_helper_copy_to_user(void __user *dst, const void *src, unsigned long len);
+
+/* timer.c */
+void toe_helper_timer_setup(struct timer_list *timer, void (*expired)(struct timer_list *timer));
 
 #endif
