@@ -19,3 +19,22 @@ die() {
 	printf '%s: %s\n' "${0##*/}" "$*" >&2
 	exit 1
 }
+
+# The release that KERNEL=stock|debug|RELEASE means.
+kernel_release() {
+	case ${KERNEL-} in
+	'' | stock) cat "$TOE_CACHE/kernel.release" 2>/dev/null || die "no kernel is set up: run 'make setup'" ;;
+	debug) cat "$TOE_CACHE/debug.release" 2>/dev/null || die "no debug kernel is built: run 'make debug-kernel'" ;;
+	*) printf '%s\n' "$KERNEL" ;;
+	esac
+}
+
+# The folder to build modules for release $1 against, as seen in the toolchain root.
+kernel_build() {
+	local folder
+
+	for folder in "$TOE_CACHE/kernels/$1/build" "/usr/src/linux-headers-$1"; do
+		[ ! -e "$folder/Makefile" ] || { printf '%s\n' "$folder" && return; }
+	done
+	die "KERNEL=$1 is not set up: run 'make setup KERNEL=$1'"
+}
