@@ -8,7 +8,7 @@ mod driver;
 mod net;
 
 use driver::family::{self, ToeSocket};
-use net::{family::Registration, global::Holder, uapi, workqueue::OwnedQueue};
+use net::{family::Registration, global::Holder, workqueue::OwnedQueue};
 
 module! {
     type: ToeModule,
@@ -17,6 +17,12 @@ module! {
     description: "AF_TOE: offloaded TCP sockets",
     license: "GPL",
     alias: ["net-pf-18", "net-pf-2-proto-257-type-1", "net-pf-10-proto-257-type-1"],
+    params: {
+        family: i32 {
+            default: 18,
+            description: "Number of the AF_TOE address family (18)",
+        },
+    },
 }
 
 /// What the module holds while it is loaded; dropped from the first to the last.
@@ -29,7 +35,7 @@ impl kernel::Module for ToeModule {
     fn init(_module: &'static ThisModule) -> Result<Self> {
         let work = driver::WORK.set(Arc::new(OwnedQueue::unbound(c"toe")?, GFP_KERNEL)?)?;
         Ok(ToeModule {
-            _family: family::register(uapi::AF_TOE)?,
+            _family: family::register(*module_parameters::family.value())?,
             _work: work,
         })
     }

@@ -2,6 +2,7 @@
 //! toe.ko proper: socket family, control plane, devices.
 #![forbid(unsafe_code)]
 
+pub(crate) mod control;
 pub(crate) mod family;
 
 use crate::net::{global::Global, workqueue::OwnedQueue};

@@ -3,7 +3,6 @@
 
 use super::{wakeup::Forward, Phase, ToeSocket};
 use crate::net::{
-    errno::EOPNOTSUPP,
     ksocket::InnerSocket,
     sock::{PollEvents, Sock},
     sockaddr::SockAddr,

@@ -7,7 +7,7 @@ use crate::{
     net::{
         errno::EOPNOTSUPP,
         msg::{MsgFlags, RecvMsg, SendMsg},
-        sock::{Shut, Sock, SockGuard, Timeout},
+        sock::{PollEvents, Shut, Sock, SockGuard, Timeout},
     },
 };
 use kernel::prelude::*;
@@ -28,7 +28,7 @@ impl ToeSocket {
         let mut guard = sock.lock();
         let mut sent = 0;
         let result = loop {
-            if let Err(e) = Self::may_send(sock) {
+            if let Err(e) = Self::may_send(sock, stream) {
                 break Err(e);
             }
             if msg.iter().is_empty() {
@@ -54,8 +54,8 @@ impl ToeSocket {
     }
 
     /// Whether the socket still takes data.
-    fn may_send(sock: &Sock<Self>) -> Result {
-        if sock.has_error() || sock.shut().contains(Shut::SEND) {
+    fn may_send(sock: &Sock<Self>, stream: &Stream) -> Result {
+        if sock.has_error() || sock.shut().contains(Shut::SEND) || stream.closed() {
             return Err(EPIPE);
         }
         Ok(())
@@ -69,7 +69,7 @@ impl ToeSocket {
     ) -> Result {
         stream.want_room();
         guard.wait_until(timeout, || {
-            stream.has_room() || Self::may_send(sock).is_err()
+            stream.has_room() || Self::may_send(sock, stream).is_err()
         })
     }
 
@@ -142,5 +142,32 @@ impl ToeSocket {
                 _ => return Ok(received),
             }
         }
+    }
+
+    /// What is ready on an offloaded connection, as `tcp_poll()` has it.
+    pub(super) fn poll_offloaded(sock: &Sock<Self>, stream: &Stream) -> PollEvents {
+        let mut events = PollEvents::default();
+        let shut = sock.shut();
+        let ended = stream.peer_closed() || shut.contains(Shut::RECV);
+        if stream.closed() || (ended && shut.contains(Shut::SEND)) {
+            events |= PollEvents::HUP;
+        }
+        if ended {
+            events |= PollEvents::IN | PollEvents::RDHUP;
+        } else if stream.readable() >= sock.recv_low_water(false, usize::MAX) {
+            events |= PollEvents::IN;
+        }
+        if shut.contains(Shut::SEND) || stream.has_room() {
+            events |= PollEvents::OUT;
+        } else {
+            stream.want_room();
+            if stream.has_room() {
+                events |= PollEvents::OUT;
+            }
+        }
+        if sock.has_error() {
+            events |= PollEvents::ERR;
+        }
+        events
     }
 }

@@ -11,7 +11,7 @@ pub(crate) mod stream;
 mod wakeup;
 
 use crate::net::{
-    errno::{EAFNOSUPPORT, EISCONN, ENOTCONN},
+    errno::ENOTCONN,
     family::{Family, Registration, StreamSocket},
     ksocket::InnerSocket,
     msg::{RecvMsg, SendMsg},

@@ -52,6 +52,8 @@ pub(crate) struct Stream {
     tx_tail: Atomic<u32>,
     /// The peer sends no more.
     peer_closed: Atomic<bool>,
+    /// The connection is gone: nothing is sent or received any more.
+    closed: Atomic<bool>,
     /// Somebody waits for room in the transmit buffer.
     room_wanted: Atomic<bool>,
     /// The socket, while the program has it open.
@@ -74,6 +76,7 @@ impl Stream {
             tx_head: Atomic::new(0),
             tx_tail: Atomic::new(0),
             peer_closed: Atomic::new(false),
+            closed: Atomic::new(false),
             room_wanted: Atomic::new(false),
             owner <- new_spinlock!(Some(owner), "Stream::owner"),
         })
@@ -112,6 +115,11 @@ impl Stream {
     /// Whether the peer's stream has ended. Data may be left to read.
     pub(crate) fn peer_closed(&self) -> bool {
         self.peer_closed.load(Acquire)
+    }
+
+    /// Whether the connection is gone.
+    pub(crate) fn closed(&self) -> bool {
+        self.closed.load(Acquire)
     }
 
     /// Copies up to `len` readable bytes, beginning `skip` bytes ahead, to `dest`; returns how many.
@@ -185,6 +193,13 @@ impl Stream {
         if events != PollEvents::default() {
             self.with_owner(|owner| owner.wake(events));
         }
+    }
+
+    /// The connection is gone, whether it ended well or not; wakes everybody who waits.
+    pub(crate) fn close(&self) {
+        self.peer_closed.store(true, Release);
+        self.closed.store(true, Release);
+        self.with_owner(|owner| owner.wake_all());
     }
 
     /// Calls `f` with the socket if the program still has it open.

@@ -1,0 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The control plane: what happens to a connection besides its bytes.
+
+pub(crate) mod congestion;
