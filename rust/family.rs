@@ -313,7 +313,8 @@ impl<T: StreamSocket> Family<T> {
             // SAFETY: `new` is a new socket; its operations are those of `sock`, so of our family.
             unsafe {
                 let net = b::toe_helper_sock_net((*sock).sk);
-                T::family().alloc(net, new, s.family(), Some(accepted), 0)?;
+                let sk = T::family().alloc(net, new, s.family(), Some(accepted), 0)?;
+                b::toe_helper_sk_inherit(sk, s.as_ptr());
                 (*new).state = b::socket_state_SS_CONNECTED;
                 T::accepted(Self::sock(new)?);
             }

@@ -58,6 +58,7 @@ enum {
 
 void toe_helper_sk_init_inet(struct sock *sk);
 void toe_helper_sk_init_lock(struct sock *sk);
+void toe_helper_sk_inherit(struct sock *sk, const struct sock *listener);
 int toe_helper_sk_setsockopt(struct sock *sk, int optname, sockptr_t optval, unsigned int optlen);
 void toe_helper_sk_chain_destruct(struct sock *sk, void (*destruct)(struct sock *sk));
 void toe_helper_sk_next_destruct(struct sock *sk);

@@ -20,6 +20,30 @@ void toe_helper_sk_init_inet(struct sock *sk)
 #endif
 }
 
+/* The options that a socket made by accept() has from the listener, as sk_clone() leaves them. */
+void toe_helper_sk_inherit(struct sock *sk, const struct sock *listener)
+{
+	static const enum sock_flags inherited[] = {
+		SOCK_LINGER, SOCK_KEEPOPEN, SOCK_DBG, SOCK_LOCALROUTE, SOCK_URGINLINE,
+	};
+	unsigned int i;
+
+	sk->sk_reuse = listener->sk_reuse;
+	sk->sk_reuseport = listener->sk_reuseport;
+	sk->sk_bound_dev_if = READ_ONCE(listener->sk_bound_dev_if);
+	sk->sk_userlocks = listener->sk_userlocks & (SOCK_SNDBUF_LOCK | SOCK_RCVBUF_LOCK);
+	sk->sk_sndbuf = READ_ONCE(listener->sk_sndbuf);
+	sk->sk_rcvbuf = READ_ONCE(listener->sk_rcvbuf);
+	sk->sk_rcvlowat = READ_ONCE(listener->sk_rcvlowat);
+	sk->sk_rcvtimeo = READ_ONCE(listener->sk_rcvtimeo);
+	sk->sk_sndtimeo = READ_ONCE(listener->sk_sndtimeo);
+	sk->sk_lingertime = listener->sk_lingertime;
+	sk->sk_priority = READ_ONCE(listener->sk_priority);
+	sk->sk_mark = READ_ONCE(listener->sk_mark);
+	for (i = 0; i < ARRAY_SIZE(inherited); i++)
+		sock_valbool_flag(sk, inherited[i], sock_flag(listener, inherited[i]));
+}
+
 /*
  * The lock of a socket that owns another of the same address family, and is
  * taken before that one's.
