@@ -40,6 +40,7 @@
 #include <uapi/linux/eventpoll.h>
 #include <asm/ioctls.h>
 #include <linux/sockios.h>
+#include "../rust/helpers/genetlink.h"
 #include "../rust/helpers/helpers.h"
 #include "../uapi/toe.h"
 #include "../uapi/toe_netlink.h"

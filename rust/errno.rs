@@ -39,6 +39,7 @@ errnos! {
     EHOSTUNREACH: "No route to host.",
     EINPROGRESS: "Operation now in progress.",
     EISCONN: "Transport endpoint is already connected.",
+    EMSGSIZE: "Message too long.",
     ENETDOWN: "Network is down.",
     ENETUNREACH: "Network is unreachable.",
     ENOBUFS: "No buffer space available.",
