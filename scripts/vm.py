@@ -149,7 +149,7 @@ def disk(name, path):
 
 
 def qemu(args, kernel, work, console):
-    accel = accelerator(args.accel)
+    accel = "tcg" if args.count else accelerator(args.accel)
     append = ["console=ttyS0", "quiet", "loglevel=7", "panic=-1", "oops=panic", "sysrq_always_enabled",
               "watchdog_thresh=60", "rcupdate.rcu_cpu_stall_timeout=120", "net.ifnames=0"]
     if kernel.debug:
@@ -176,6 +176,8 @@ def qemu(args, kernel, work, console):
     command += disk("guest", CACHE / "guest.squashfs") + disk("payload", payload(args, work))
     if kernel.modules:
         command += disk("modules", kernel.modules)
+    if args.count:
+        command += ["-plugin", TOP / "out/qemu/icount.so"]
     for extra in args.qemu:
         command += shlex.split(extra)
     return [str(c) for c in command]
@@ -230,6 +232,8 @@ def run(args, command, work):
             reader.join()
         if errors[0]:
             print(errors[0], end="", file=sys.stderr)
+        if process.returncode != 0 and not expired.is_set():
+            print(f"vm: QEMU itself failed (status {process.returncode})", file=sys.stderr)
         return not expired.is_set()
 
 
@@ -277,6 +281,8 @@ def arguments():
     parser.add_argument("--accel", default=os.environ.get("TOE_ACCEL", "auto"), choices=["auto", "tcg", "kvm"])
     parser.add_argument("--append", action="append", default=[], help="more kernel command line")
     parser.add_argument("--qemu", action="append", default=[], help="more QEMU arguments, in one string")
+    parser.add_argument("--count", action="store_true",
+                        help="count instructions (selftests/bench/icount.h asks for them); implies --accel tcg")
     parser.add_argument("--kmemleak", action="store_true", help="with the debug kernel: look for leaks at the end")
     parser.add_argument("--console", action="store_true", help="print the kernel's console at the end too")
     args = parser.parse_args()
