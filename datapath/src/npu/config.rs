@@ -83,8 +83,19 @@ pub struct SendConfig {
     pub wl2: SeqNum,
     /// Scale of the windows the peer sends.
     pub scale: WindowScale,
-    /// The application ended the stream at the ring's tail: FIN follows its last byte.
-    pub fin: bool,
+    /// How far our FIN is.
+    pub fin: Fin,
+}
+
+/// How far our FIN is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fin {
+    /// The application may still write.
+    Open,
+    /// The application ended the stream at the ring's tail: FIN follows its last byte, sent if SND.NXT is past it.
+    Queued,
+    /// FIN was acknowledged: SND.UNA is past it.
+    Acked,
 }
 
 /// Receive sequence variables (RFC 9293, section 3.3.1).
@@ -217,10 +228,11 @@ impl ConnectionConfig {
         self.path.check()?;
         self.tx.check()?;
         self.rx.check()?;
-        let end = self.tx.fill() + Bytes(u32::from(self.send.fin));
+        let end = self.tx.fill() + Bytes(u32::from(self.send.fin == Fin::Queued));
         let nxt = self.send.nxt.since(self.send.una);
         let max = self.send.max.since(self.send.una);
-        if nxt < 0 || nxt > max || max > end.0 as i32 {
+        let beyond_fin = self.send.fin == Fin::Acked && !self.tx.fill().is_zero();
+        if nxt < 0 || nxt > max || max > end.0 as i32 || beyond_fin {
             return Err(ConfigError::SendSequence);
         }
         if self.receive.wnd > self.receive.scale.expand(u16::MAX) {

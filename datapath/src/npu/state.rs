@@ -3,8 +3,8 @@
 //! Connection state, split by who may write it (chapter 4, table 4.1).
 
 use super::config::{
-    ConfigError, ConnectionConfig, EcnConfig, Path, ReceiveConfig, Ring, RttConfig, SendConfig,
-    TimestampConfig,
+    ConfigError, ConnectionConfig, EcnConfig, Fin, Path, ReceiveConfig, Ring, RttConfig,
+    SendConfig, TimestampConfig,
 };
 use super::meta::{Features, Params};
 use super::proto::reassembly::Reassembly;
@@ -330,7 +330,9 @@ impl<const N: usize> ProtoState<N> {
             ..
         } = config;
         let mut flags = ProtoFlags::NONE;
-        flags.set(ProtoFlags::FIN_QUEUED, send.fin);
+        flags.set(ProtoFlags::FIN_QUEUED, send.fin != Fin::Open);
+        flags.set(ProtoFlags::FIN_ACKED, send.fin == Fin::Acked);
+        let fin_acked = Bytes(u32::from(send.fin == Fin::Acked));
         flags.set(ProtoFlags::FIN_SEEN | ProtoFlags::FIN_RECEIVED, receive.fin);
         let fin = Bytes(u32::from(receive.fin));
         let free = Bytes(rx.size) - rx.fill();
@@ -349,12 +351,12 @@ impl<const N: usize> ProtoState<N> {
             snd_una: send.una,
             snd_nxt: send.nxt,
             snd_max: send.max,
-            tx_end: send.una + tx.fill(),
+            tx_end: send.una - fin_acked + tx.fill(),
             snd_wnd: send.wnd,
             snd_wl1: send.wl1,
             snd_wl2: send.wl2,
             max_snd_wnd: send.max_wnd.max(send.wnd),
-            tx_map: StreamMap::new(send.una, tx.head),
+            tx_map: StreamMap::new(send.una - fin_acked, tx.head),
             recover: send.una - Bytes(1),
             hole_end: send.una,
             small_end: send.una,
@@ -379,7 +381,11 @@ impl<const N: usize> ProtoState<N> {
             wl1: self.snd_wl1,
             wl2: self.snd_wl2,
             scale,
-            fin: self.flags.has(ProtoFlags::FIN_QUEUED),
+            fin: match (self.flags.has(ProtoFlags::FIN_QUEUED), self.fin_acked()) {
+                (_, true) => Fin::Acked,
+                (true, false) => Fin::Queued,
+                (false, false) => Fin::Open,
+            },
         }
     }
 

@@ -56,6 +56,7 @@ impl<const N: usize> ProtoState<N> {
         self.snd_una = seg.ack;
         self.snd_nxt = self.snd_nxt.max(seg.ack);
         self.dup_acks = 0;
+        self.flags.remove(ProtoFlags::HOLE);
         //= https://www.rfc-editor.org/rfc/rfc6298#section-5
         //# (5.3) When an ACK is received that acknowledges new data, restart the
         //# retransmission timer so that it will expire after RTO seconds
@@ -116,11 +117,10 @@ impl<const N: usize> ProtoState<N> {
     /// An acknowledgment during recovery: the end of it, or of one hole.
     fn advance_recovery(&mut self, params: &Params, seg: &Summary) {
         if !seg.ack.before(self.recover) {
-            self.flags.remove(ProtoFlags::RECOVERY | ProtoFlags::HOLE);
+            self.flags.remove(ProtoFlags::RECOVERY);
             return;
         }
-        // The peer holds data beyond the next hole: fill just that. Else send everything again.
-        self.flags.remove(ProtoFlags::HOLE);
+        // If the peer holds data beyond the next hole, fill just that. Else send everything again.
         self.note_hole(params, seg);
     }
 
