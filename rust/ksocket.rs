@@ -123,13 +123,26 @@ impl InnerSocket {
 
     /// Makes the object for `sock`, whose callbacks were once `original`.
     fn adopt(sock: Owned, original: b::toe_sk_callbacks) -> Result<Arc<Self>> {
-        let this = Self { sock: sock.0, original, guarded: UnsafeCell::new(Guarded { events: None, end: None }) };
+        let this = Self {
+            sock: sock.0,
+            original,
+            guarded: UnsafeCell::new(Guarded {
+                events: None,
+                end: None,
+            }),
+        };
         // If there is no memory the object is dropped, and the socket with it.
         let _ = ManuallyDrop::new(sock);
         let this = Arc::new(this, GFP_KERNEL)?;
         // INVARIANT: From here on `sk_user_data` points to the object, which doesn't move and takes that back in `drop`.
         // SAFETY: The socket is valid.
-        unsafe { b::toe_helper_sk_set_callbacks(this.sk_ptr(), &CALLBACKS, Arc::as_ptr(&this).cast_mut().cast()) };
+        unsafe {
+            b::toe_helper_sk_set_callbacks(
+                this.sk_ptr(),
+                &CALLBACKS,
+                Arc::as_ptr(&this).cast_mut().cast(),
+            )
+        };
         Ok(this)
     }
 
@@ -208,7 +221,14 @@ impl InnerSocket {
     pub(crate) fn connect(&self, addr: &SockAddr, nonblock: bool) -> Result {
         let flags = if nonblock { b::O_NONBLOCK as c_int } else { 0 };
         // SAFETY: The socket is valid, and so is the address, which is copied.
-        to_result(unsafe { b::kernel_connect(self.sock.as_ptr(), addr.as_ptr(), addr.len() as c_int, flags) })
+        to_result(unsafe {
+            b::kernel_connect(
+                self.sock.as_ptr(),
+                addr.as_ptr(),
+                addr.len() as c_int,
+                flags,
+            )
+        })
     }
 
     /// `getsockname(2)`, or `getpeername(2)` if `peer`.
@@ -241,7 +261,9 @@ impl InnerSocket {
     /// `shutdown(2)`.
     pub(crate) fn shutdown(&self, shut: Shut) -> Result {
         // SAFETY: The socket is valid.
-        to_result(unsafe { b::kernel_sock_shutdown(self.sock.as_ptr(), shut.how() as b::sock_shutdown_cmd) })
+        to_result(unsafe {
+            b::kernel_sock_shutdown(self.sock.as_ptr(), shut.how() as b::sock_shutdown_cmd)
+        })
     }
 
     /// `setsockopt(2)`.
@@ -261,7 +283,13 @@ impl InnerSocket {
     /// # Safety
     ///
     /// `value` is a user pointer, or a kernel pointer to `len` bytes.
-    unsafe fn setsockopt_raw(&self, level: c_int, name: c_int, value: b::sockptr_t, len: c_uint) -> Result {
+    unsafe fn setsockopt_raw(
+        &self,
+        level: c_int,
+        name: c_int,
+        value: b::sockptr_t,
+        len: c_uint,
+    ) -> Result {
         let sock = self.sock.as_ptr();
         if level == b::SOL_SOCKET as c_int {
             // SAFETY: The socket is valid; the value by this function's contract.
@@ -276,7 +304,9 @@ impl InnerSocket {
     pub(crate) fn getsockopt(&self, level: c_int, name: c_int, value: &mut GetOpt) -> Result {
         let (val, len) = value.as_raw();
         // SAFETY: The socket is valid; both pointers are user pointers, checked where they are used.
-        to_result(unsafe { b::toe_helper_ops_getsockopt(self.sock.as_ptr(), level, name, val, len) })
+        to_result(unsafe {
+            b::toe_helper_ops_getsockopt(self.sock.as_ptr(), level, name, val, len)
+        })
     }
 
     /// `sendmsg(2)` with the caller's message; returns how many bytes were taken.

@@ -259,8 +259,12 @@ impl<'a> Moving<'a> {
         loop {
             let (mut offset, mut len) = (0, 0);
             // SAFETY: The socket is locked by the type invariant, so that `skb` still is in its queue.
-            skb = unsafe { b::toe_helper_tcp_received(self.inner.sk().as_ptr(), skb, &mut offset, &mut len) };
-            let Some(packet) = NonNull::new(skb) else { return Ok(()) };
+            skb = unsafe {
+                b::toe_helper_tcp_received(self.inner.sk().as_ptr(), skb, &mut offset, &mut len)
+            };
+            let Some(packet) = NonNull::new(skb) else {
+                return Ok(());
+            };
             // SAFETY: The packet stays in the queue, which keeps its reference: it is lent, and never dropped here.
             let packet = ManuallyDrop::new(unsafe { SkBuff::from_raw(packet) });
             copy(&packet, offset as usize, len as usize)?;

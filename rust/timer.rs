@@ -76,7 +76,10 @@ impl<T: Expire> Timed<T> {
     /// # Errors
     ///
     /// Those of `init`, and `ENOMEM`.
-    pub(crate) fn new(init: impl PinInit<T, Error>, flags: kernel::alloc::Flags) -> Result<Arc<Self>> {
+    pub(crate) fn new(
+        init: impl PinInit<T, Error>,
+        flags: kernel::alloc::Flags,
+    ) -> Result<Arc<Self>> {
         // INVARIANT: In an `Arc`, and not pending.
         Arc::pin_init(
             try_pin_init!(Self {
@@ -133,7 +136,10 @@ impl<T: Expire> Timed<T> {
     unsafe extern "C" fn callback(timer: *mut b::timer_list) {
         // SAFETY: The timer is part of a `Timed<T>`, whose reference it gave up by expiring.
         let this = unsafe {
-            let this = timer.byte_sub(offset_of!(Self, timer)).cast_const().cast::<Self>();
+            let this = timer
+                .byte_sub(offset_of!(Self, timer))
+                .cast_const()
+                .cast::<Self>();
             Arc::from_raw(this)
         };
         T::expired(&this);

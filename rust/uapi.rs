@@ -29,5 +29,15 @@ pub(crate) const TCP_CLOSE: c_int = b::TCP_CLOSE as c_int;
 pub(crate) const TCP_ESTABLISHED: c_int = b::TCP_ESTABLISHED as c_int;
 /// `TCP_CLOSE_WAIT`.
 pub(crate) const TCP_CLOSE_WAIT: c_int = b::TCP_CLOSE_WAIT as c_int;
+/// `TCP_FIN_WAIT1`.
+pub(crate) const TCP_FIN_WAIT1: c_int = b::TCP_FIN_WAIT1 as c_int;
+/// `TCP_FIN_WAIT2`.
+pub(crate) const TCP_FIN_WAIT2: c_int = b::TCP_FIN_WAIT2 as c_int;
+/// `TCP_CLOSING`.
+pub(crate) const TCP_CLOSING: c_int = b::TCP_CLOSING as c_int;
+/// `TCP_LAST_ACK`.
+pub(crate) const TCP_LAST_ACK: c_int = b::TCP_LAST_ACK as c_int;
+/// `TCP_TIME_WAIT`.
+pub(crate) const TCP_TIME_WAIT: c_int = b::TCP_TIME_WAIT as c_int;
 /// `TCP_LISTEN`.
 pub(crate) const TCP_LISTEN: c_int = b::TCP_LISTEN as c_int;

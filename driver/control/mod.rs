@@ -2,3 +2,5 @@
 //! The control plane: what happens to a connection besides its bytes.
 
 pub(crate) mod congestion;
+pub(crate) mod rto;
+pub(crate) mod state;
