@@ -11,22 +11,30 @@ cd "$(dirname "$0")" || exit 1
 
 [ "$(id -u)" -eq 0 ] || { echo "run.sh needs root" >&2; exit 1; }
 
-# pair SERVER CLIENT: the suites for two stacks
+# pair SERVER CLIENT: all suites for two stacks
 pair() {
-	ktap_suite "sockets/$1-$2" ./sockets.sh "$1" "$2" 4
-	ktap_suite "sockets/$1-$2-ipv6" ./sockets.sh "$1" "$2" 6
+	ktap_suite "sockets/$1-$2" ./sockets.sh "$1" "$2" 4 offload
+	ktap_suite "sockets/$1-$2-ipv6" ./sockets.sh "$1" "$2" 6 offload
+	ktap_suite "connections/$1-$2" ./connections.sh "$1" "$2"
 	ktap_suite "transfer/$1-$2" ./transfer.sh "$1" "$2"
 }
 
-pair tcp tcp
+# The tests themselves, on the TCP that AF_TOE is judged against.
+ktap_suite sockets/tcp-tcp ./sockets.sh tcp tcp 4 offload
+ktap_suite connections/tcp-tcp ./connections.sh tcp tcp short_1000_ipv6 at_once_1000
+ktap_suite transfer/tcp-tcp ./transfer.sh tcp tcp loss_1 mss_1460 buffers_4K
+
 if [ "$TOE_DEVICE" != none ]; then
 	pair toe tcp
 	pair tcp toe
 	pair toe toe
-	ktap_suite sockets/toe-proto-tcp ./sockets.sh toe-proto tcp 4
-	ktap_suite sockets/tcp-toe-proto-ipv6 ./sockets.sh tcp toe-proto 6
+	ktap_suite loopback/toe-toe ./loopback.sh toe toe
+	ktap_suite loopback/toe-tcp ./loopback.sh toe tcp transfer
+	ktap_suite loopback/tcp-toe ./loopback.sh tcp toe transfer
+	ktap_suite sockets/toe_proto-tcp ./sockets.sh toe-proto tcp 4 offload
+	ktap_suite sockets/tcp-toe_proto-ipv6 ./sockets.sh tcp toe-proto 6 offload
 	ktap_suite sockets/toe-tcp-fallback ./sockets.sh toe tcp 4 fallback
-	ktap_suite sockets/tcp-toe-fallback ./sockets.sh tcp toe 4 fallback
+	ktap_suite sockets/tcp-toe-fallback ./sockets.sh tcp toe 6 fallback
 fi
 
 ktap_run "$@"

@@ -35,6 +35,13 @@ plain() {
 	topo_up "$mtu" && ends "$server" "$client" "$ip" && ./transfer "$@"
 }
 
+# single IP MTU TRANSFER-ARGUMENTS...: no segmentation offload
+single() {
+	local ip=$1 mtu=$2
+	shift 2
+	topo_up "$mtu" && topo_segment && ends "$server" "$client" "$ip" && ./transfer "$@"
+}
+
 ktap_test loss_0 impaired 4 delay 100us -- -m edge
 ktap_test loss_0.1 impaired 4 loss 0.1% -- -m level
 ktap_test loss_1 impaired 4 loss 1% -- -m block
@@ -44,8 +51,9 @@ ktap_test reorder impaired 4 delay 1ms reorder 10% 50% -- -m edge
 ktap_test duplicate impaired 4 duplicate 5% -- -m level
 ktap_test corrupt impaired 4 corrupt 1% -- -m block
 
-ktap_test mss_88 plain 4 1500 -n 4M -M 88 -m edge
+ktap_test mss_88 plain 4 1500 -n 16M -M 88 -m edge
 ktap_test mss_88_ipv6 plain 6 1500 -n 4M -M 88 -m block
+ktap_test mss_88_single_segments single 4 1500 -n 2M -M 88 -m level
 ktap_test mss_1460 plain 4 1500 -n 64M -m level
 ktap_test mss_8960 plain 4 9000 -n 64M -m edge
 ktap_test mss_8940_ipv6 plain 6 9000 -n 64M -m edge

@@ -106,6 +106,16 @@ ends() {
 	fi
 }
 
+# ends_on_lo SERVER CLIENT ADDRESS: both ends in the server's namespace
+ends_on_lo() {
+	export TOE_TEST_SERVER=$1 TOE_TEST_CLIENT=$2
+	export TOE_TEST_SERVER_NS=$SERVER_NS TOE_TEST_CLIENT_NS=$SERVER_NS
+	export TOE_TEST_SERVER_ADDR=$3 TOE_TEST_CLIENT_ADDR=$3
+	if [ "$1$2" != tcptcp ]; then
+		dev_add "$SERVER_NS" lo
+	fi
+}
+
 # dev_add NAMESPACE NETDEV: make it a device under test
 dev_add() {
 	ip netns exec "$1" toetool dev show --json |
