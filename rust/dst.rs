@@ -3,7 +3,7 @@
 //!
 //! C header: [`include/net/dst.h`](srctree/include/net/dst.h)
 
-use super::bindings;
+use super::{bindings, sock::AnySock};
 use core::{mem::ManuallyDrop, ptr::NonNull};
 
 /// A counted reference to a routing result, `struct dst_entry`.
@@ -33,6 +33,24 @@ impl Dst {
     /// Gives the reference to the caller.
     pub(crate) fn into_raw(self) -> *mut bindings::dst_entry {
         ManuallyDrop::new(self).0.as_ptr()
+    }
+
+    /// The route `sk` uses, if it has one that is still right.
+    pub(crate) fn of(sk: &AnySock) -> Option<Self> {
+        // SAFETY: The socket is valid; what is returned comes with a reference.
+        unsafe { Self::from_raw(bindings::toe_helper_sk_route(sk.as_ptr())) }
+    }
+
+    /// The interface index of the netdev it leaves by.
+    pub(crate) fn ifindex(&self) -> u32 {
+        // SAFETY: By the type's invariants; a route holds its netdev.
+        unsafe { (*bindings::toe_helper_dst_dev(self.as_ptr())).ifindex as u32 }
+    }
+
+    /// The largest IP packet that passes, in bytes.
+    pub(crate) fn mtu(&self) -> u32 {
+        // SAFETY: By the type's invariants.
+        unsafe { bindings::toe_helper_dst_mtu(self.as_ptr()) }
     }
 
     /// The dst_entry, for as long as the reference lives.

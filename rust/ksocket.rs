@@ -195,6 +195,15 @@ impl InnerSocket {
         result
     }
 
+    /// Finds a new route to the peer if the one in use isn't right any more. Sleeps.
+    ///
+    /// # Errors
+    ///
+    /// `EHOSTUNREACH` or `ENETUNREACH` when there is none.
+    pub(crate) fn reroute(&self) -> Result {
+        self.sk().reroute()
+    }
+
     /// `bind(2)`.
     pub(crate) fn bind(&self, addr: &SockAddr) -> Result {
         // SAFETY: The socket is valid, and so is the address, which is copied.

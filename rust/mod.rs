@@ -15,6 +15,7 @@ pub(crate) mod genetlink;
 pub(crate) mod global;
 pub(crate) mod ksocket;
 pub(crate) mod msg;
+pub(crate) mod neighbour;
 pub(crate) mod netdevice;
 pub(crate) mod netfilter;
 pub(crate) mod netns;

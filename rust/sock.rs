@@ -237,6 +237,16 @@ impl AnySock {
         unsafe { b::toe_helper_sk_inode(self.as_ptr()) as u64 }
     }
 
+    /// Finds a new route for a TCP socket whose route isn't right any more. Sleeps.
+    ///
+    /// # Errors
+    ///
+    /// `EHOSTUNREACH` or `ENETUNREACH` when there is none.
+    pub(super) fn reroute(&self) -> Result {
+        // SAFETY: By the type invariant; the caller, in this module, says that it is a TCP socket.
+        to_result(unsafe { b::toe_helper_sk_reroute(self.as_ptr()) })
+    }
+
     /// Sets an option of `SOL_SOCKET` that the socket layer itself keeps.
     ///
     /// # Errors

@@ -93,6 +93,18 @@ void toe_helper_sock_poll_wait(struct file *file, struct socket *sock,
 void toe_helper_sock_custom_sockopt(struct sock *sk);
 bool toe_helper_signal_pending(void);
 
+/* neighbour.c */
+struct neighbour;
+struct dst_entry *toe_helper_sk_route(struct sock *sk);
+int toe_helper_sk_reroute(struct sock *sk);
+struct net_device *toe_helper_dst_dev(const struct dst_entry *dst);
+u32 toe_helper_dst_mtu(const struct dst_entry *dst);
+struct neighbour *toe_helper_dst_neighbour(const struct dst_entry *dst, const void *daddr);
+void toe_helper_neigh_release(struct neighbour *neigh);
+bool toe_helper_neigh_link(struct neighbour *neigh, u8 *remote, u8 *local);
+void toe_helper_neigh_use(struct neighbour *neigh);
+void toe_helper_neigh_confirm(struct neighbour *neigh);
+
 /* sockptr.c */
 int toe_helper_copy_from_sockptr(void *dst, sockptr_t src, size_t len);
 int toe_helper_get_user_int(int *dst, const int __user *src);
