@@ -341,12 +341,20 @@ impl Message<'_> {
 
     /// Adds an attribute of type `attr` with these bytes.
     pub(crate) fn bytes(&mut self, attr: u32, bytes: &[u8]) -> Result {
-        let (attr, len) = (c_int::try_from(attr)?, c_int::try_from(bytes.len())?);
-        if len > c_int::from(u16::MAX) - size_of::<b::nlattr>() as c_int {
-            return Err(EMSGSIZE.into());
+        self.parts(attr, [bytes, &[]])
+    }
+
+    fn parts(&mut self, attr: u32, parts: [&[u8]; 2]) -> Result {
+        let len = u16::try_from(parts[0].len() + parts[1].len() + size_of::<b::nlattr>()).map_err(|_| EMSGSIZE)?;
+        let len = c_int::from(len) - size_of::<b::nlattr>() as c_int;
+        // SAFETY: By the type invariant; there is room for `len` bytes after the attribute's header.
+        unsafe {
+            let header = NonNull::new(b::nla_reserve(self.skb, c_int::try_from(attr)?, len)).ok_or(EMSGSIZE)?;
+            let payload = header.add(1).cast::<u8>();
+            payload.copy_from_nonoverlapping(NonNull::from(parts[0]).cast(), parts[0].len());
+            payload.add(parts[0].len()).copy_from_nonoverlapping(NonNull::from(parts[1]).cast(), parts[1].len());
         }
-        // SAFETY: By the type invariant; `bytes` is `len` bytes long.
-        to_result(unsafe { b::nla_put(self.skb, attr, len, bytes.as_ptr().cast()) })
+        Ok(())
     }
 
     /// Adds a `u16`.
@@ -373,8 +381,8 @@ impl Message<'_> {
     }
 
     /// Adds a string.
-    pub(crate) fn string(&mut self, attr: u32, value: &CStr) -> Result {
-        self.bytes(attr, value.to_bytes_with_nul())
+    pub(crate) fn string(&mut self, attr: u32, value: &str) -> Result {
+        self.parts(attr, [value.as_bytes(), b"\0"])
     }
 
     /// Adds an attribute that holds the attributes that `fill` adds.

@@ -24,6 +24,7 @@ pub(crate) mod sock;
 pub(crate) mod sockaddr;
 pub(crate) mod sockopt;
 pub(crate) mod sysctl;
+pub(crate) mod tcp_info;
 pub(crate) mod tcp_repair;
 pub(crate) mod timer;
 pub(crate) mod uapi;

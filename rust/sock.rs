@@ -3,7 +3,7 @@
 //!
 //! C header: [`include/net/sock.h`](srctree/include/net/sock.h)
 
-use super::{bindings as b, msg::MsgFlags, sockopt::SetOpt};
+use super::{bindings as b, msg::MsgFlags, netns::NetCookie, sockopt::SetOpt};
 use core::{
     marker::{PhantomData, PhantomPinned},
     mem::{align_of, size_of, MaybeUninit},
@@ -245,6 +245,18 @@ impl AnySock {
     pub(super) fn reroute(&self) -> Result {
         // SAFETY: By the type invariant; the caller, in this module, says that it is a TCP socket.
         to_result(unsafe { b::toe_helper_sk_reroute(self.as_ptr()) })
+    }
+
+    /// A number no other socket has or will have, `SO_COOKIE`.
+    pub(crate) fn cookie(&self) -> u64 {
+        // SAFETY: By the type invariant.
+        unsafe { b::toe_helper_sock_cookie(self.as_ptr()) }
+    }
+
+    /// The network namespace it is in.
+    pub(crate) fn net_cookie(&self) -> NetCookie {
+        // SAFETY: By the type invariant.
+        NetCookie(unsafe { b::toe_helper_sock_net_cookie(self.as_ptr()) })
     }
 
     /// Sets an option of `SOL_SOCKET` that the socket layer itself keeps.

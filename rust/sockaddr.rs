@@ -3,8 +3,8 @@
 //!
 //! C header: [`include/linux/socket.h`](srctree/include/linux/socket.h)
 
-use super::bindings as b;
-use core::{mem::size_of, ptr};
+use super::{bindings as b, uapi};
+use core::{mem::size_of, net::IpAddr, ptr};
 use kernel::{ffi::c_int, prelude::*};
 
 /// A copy of a socket address of any family.
@@ -60,6 +60,18 @@ impl SockAddr {
     pub(crate) fn family(&self) -> c_int {
         // SAFETY: Every address begins with its family, and all bit patterns are valid for it.
         c_int::from(unsafe { ptr::from_ref(&self.storage).cast::<b::sa_family_t>().read() })
+    }
+
+    /// The IP address and port, if it is of `AF_INET` or `AF_INET6` and long enough.
+    pub(crate) fn ip(&self) -> Option<(IpAddr, u16)> {
+        let bytes = self.as_bytes();
+        let port = u16::from_be_bytes(*bytes.get(2..)?.first_chunk()?);
+        let ip = match self.family() {
+            uapi::AF_INET => IpAddr::from(*bytes.get(4..)?.first_chunk::<4>()?),
+            uapi::AF_INET6 => IpAddr::from(*bytes.get(8..)?.first_chunk::<16>()?),
+            _ => return None,
+        };
+        Some((ip, port))
     }
 
     /// Its length in bytes.

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/ipv6.h>
 #include <linux/sched/signal.h>
+#include <linux/sock_diag.h>
 #include <net/inet_common.h>
 #include <net/sock.h>
+#include <net/tcp.h>
 #include "helpers.h"
 
 static struct toe_sk_head *toe_sk_head(struct sock *sk)
@@ -242,4 +244,23 @@ void toe_helper_sock_custom_sockopt(struct sock *sk)
 bool toe_helper_signal_pending(void)
 {
 	return signal_pending(current);
+}
+
+/* Whether @sk is a TCP socket, and then tcp_get_info(). */
+bool toe_helper_tcp_get_info(struct sock *sk, struct tcp_info *info)
+{
+	if (!sk_is_tcp(sk))
+		return false;
+	tcp_get_info(sk, info);
+	return true;
+}
+
+u64 toe_helper_sock_cookie(struct sock *sk)
+{
+	return sock_gen_cookie(sk);
+}
+
+u64 toe_helper_sock_net_cookie(struct sock *sk)
+{
+	return sock_net(sk)->net_cookie;
 }
