@@ -7,8 +7,11 @@ mod driver;
 #[path = "rust/mod.rs"]
 mod net;
 
-use driver::family::{self, ToeSocket};
-use net::{family::Registration, global::Holder, workqueue::OwnedQueue};
+use driver::{
+    device::{Observer, Registry, DEVICES},
+    family::{self, ToeSocket},
+};
+use net::{family::Registration, global::Holder, netdevice::NetdevNotifier, workqueue::OwnedQueue};
 
 module! {
     type: ToeModule,
@@ -28,14 +31,20 @@ module! {
 /// What the module holds while it is loaded; dropped from the first to the last.
 struct ToeModule {
     _family: Registration<ToeSocket>,
+    _netdevs: Pin<KBox<NetdevNotifier<Observer>>>,
+    _devices: Holder<Registry>,
     _work: Holder<OwnedQueue>,
 }
 
 impl kernel::Module for ToeModule {
     fn init(_module: &'static ThisModule) -> Result<Self> {
         let work = driver::WORK.set(Arc::new(OwnedQueue::unbound(c"toe")?, GFP_KERNEL)?)?;
+        let devices = DEVICES.set(Registry::new()?)?;
+        let netdevs = KBox::pin_init(NetdevNotifier::new(Observer), GFP_KERNEL)?;
         Ok(ToeModule {
             _family: family::register(*module_parameters::family.value())?,
+            _netdevs: netdevs,
+            _devices: devices,
             _work: work,
         })
     }

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub(crate) mod control;
+pub(crate) mod device;
 pub(crate) mod family;
 
 use crate::net::{global::Global, workqueue::OwnedQueue};

@@ -74,6 +74,13 @@ pub(crate) unsafe trait RcuRead {}
 // SAFETY: The invariant of the guard.
 unsafe impl RcuRead for rcu::Guard {}
 
+/// Waits until all that was put off until the end of a grace period is done, so that code and data it needs can go.
+/// Process context.
+pub(crate) fn rcu_barrier() {
+    // SAFETY: There are no requirements but the context, whose neglect the kernel reports.
+    unsafe { bindings::rcu_barrier() };
+}
+
 /// A spinlock for data shared between process and softirq context.
 ///
 /// # Examples

@@ -28,6 +28,12 @@ impl FlowKey {
     pub(crate) fn new(hash: u32, words: [u64; 5]) -> Self {
         Self(bindings::toe_flow_key { words, hash })
     }
+
+    /// The hash.
+    #[inline]
+    pub(crate) fn hash(&self) -> u32 {
+        self.0.hash
+    }
 }
 
 /// An entry, allocated by `KBox` and freed a grace period after it was removed.

@@ -6,6 +6,7 @@
 use toe_bindings as bindings;
 
 pub(crate) mod buffer;
+pub(crate) mod clock;
 pub(crate) mod context;
 pub(crate) mod dst;
 pub(crate) mod errno;

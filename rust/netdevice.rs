@@ -138,11 +138,11 @@ impl NetDevice {
         unsafe { (*self.as_ptr()).ifindex as u32 }
     }
 
-    /// The name at the moment.
+    /// The name at the moment; a mixture of two if it is being renamed.
     pub(crate) fn name(&self) -> Name {
         let mut name = Name([0; bindings::IFNAMSIZ as usize]);
         // SAFETY: Valid by the type's invariants; names have at most this length, with the terminating zero.
-        unsafe { bindings::netdev_copy_name(self.as_ptr(), name.0.as_mut_ptr().cast()) };
+        unsafe { bindings::toe_helper_dev_name(self.as_ptr(), name.0.as_mut_ptr().cast()) };
         name
     }
 

@@ -25,8 +25,8 @@ pub(crate) enum DropReason {
     TcpInvalidSequence = bindings::skb_drop_reason_SKB_DROP_REASON_TCP_INVALID_SEQUENCE,
     /// No memory, or no room in a queue.
     NoMemory = bindings::skb_drop_reason_SKB_DROP_REASON_NOMEM,
-    /// The device is gone or down.
-    DeviceNotReady = bindings::skb_drop_reason_SKB_DROP_REASON_DEV_READY,
+    /// The connection is closed.
+    Closed = bindings::skb_drop_reason_SKB_DROP_REASON_TCP_CLOSE,
 }
 
 /// What tells early whether a received packet can belong to a connection.
@@ -39,10 +39,11 @@ impl RxInfo {
         self.0.ethertype
     }
 
-    /// Whether the link layer says that the packet is for this host, and for the device itself rather than a VLAN on it.
+    /// Whether the link layer says that the packet is for this host, and for the device itself rather than a VLAN on it;
+    /// and the CPU can read all of it.
     #[inline]
     pub(crate) fn is_for_device(&self) -> bool {
-        self.0.for_this_host && !self.0.vlan_tagged
+        self.0.for_this_host && !self.0.vlan_tagged && self.0.readable
     }
 }
 
@@ -81,6 +82,17 @@ pub(crate) struct Payload<'a> {
     pub(crate) pos: u32,
     /// Number of bytes.
     pub(crate) len: usize,
+}
+
+/// What became of the checksums of a received packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Checksums {
+    /// They are right, as far as anybody can tell.
+    Right,
+    /// That of the IPv4 header is wrong.
+    IpWrong,
+    /// That of the transport protocol is wrong.
+    TransportWrong,
 }
 
 /// An owned socket buffer; dropping it counts as a packet drop, [`SkBuff::consume`] does not.
@@ -139,15 +151,15 @@ impl SkBuff {
     pub(crate) fn new_tcp(
         headroom: usize,
         frame: &TcpFrame<'_>,
-        payload: &Payload<'_>,
+        payload: Option<Payload<'_>>,
     ) -> Result<Self> {
         let lower = usize::from(frame.link_len) + usize::from(frame.network_len);
         let headers = frame.headers;
+        let payload_len = payload.map_or(0, |payload| payload.len);
         if headers.len() < lower + size_of::<bindings::tcphdr>()
             || headers.len() > lower + Self::MAX_HEADERS
             || headroom > usize::from(u16::MAX) / 2
-            || payload.len > Self::MAX_PAYLOAD
-            || payload.len > payload.buffer.size()
+            || payload_len > Self::MAX_PAYLOAD
         {
             return Err(EINVAL);
         }
@@ -156,7 +168,7 @@ impl SkBuff {
             bindings::toe_helper_alloc_frame(
                 headroom as u32,
                 headers.len() as u32,
-                payload.len as u32,
+                payload_len as u32,
             )
         };
         let mut skb = Self(NonNull::new(skb).ok_or(ENOMEM)?);
@@ -168,10 +180,8 @@ impl SkBuff {
                 headers.len(),
             )
         };
-        if payload.len != 0 {
-            payload
-                .buffer
-                .copy_to_skb(payload.pos, &mut skb, headers.len(), payload.len)?;
+        if let Some(Payload { buffer, pos, len }) = payload {
+            buffer.copy_to_skb(pos, &mut skb, headers.len(), len)?;
         }
         let layout = bindings::toe_tcp_layout {
             link_len: frame.link_len,
@@ -242,25 +252,23 @@ impl SkBuff {
         RxInfo(unsafe { bindings::toe_helper_skb_rx_info(self.as_ptr()) })
     }
 
-    /// Payload bytes of each segment a packet was merged from (GRO) or will be cut into (TSO); 0 for a single segment.
-    #[inline]
-    pub(crate) fn gso_size(&self) -> u16 {
-        // SAFETY: Valid by the type's invariants.
-        unsafe { bindings::toe_helper_skb_gso_size(self.as_ptr()) as u16 }
-    }
-
-    /// Whether the Internet checksum over `len` bytes from `offset` on and `pseudo`, the pseudo-header's sum as
-    /// `csum_tcpudp_nofold()` gives it, is right.
+    /// Checks the checksums of a received packet: that of its IP header, which is `offset` bytes long (20, IPv4 without
+    /// options, or 40, IPv6 without extensions), and that of the `len` bytes of TCP that follow.
     ///
     /// Relies on the device's verdict where there is one; packets of this host that were never on a wire are right.
     #[inline]
-    pub(crate) fn verify_checksum(&self, offset: usize, len: usize, pseudo: u32) -> bool {
-        if offset > self.len() || len > self.len() - offset {
-            return false;
+    pub(crate) fn verify_checksums(&self, offset: usize, len: usize) -> Checksums {
+        if !matches!(offset, 20 | 40) || offset > self.len() || len > self.len() - offset {
+            return Checksums::IpWrong;
         }
+        let tcp = bindings::IPPROTO_TCP as u8;
         // SAFETY: Valid by the type's invariants; the range lies in the packet, whose length is 32 bits.
-        unsafe {
-            bindings::toe_helper_skb_csum_ok(self.as_ptr(), offset as u32, len as u32, pseudo)
+        match unsafe {
+            bindings::toe_helper_skb_checksums(self.as_ptr(), offset as u32, len as u32, tcp)
+        } {
+            bindings::toe_checksums_TOE_CHECKSUMS_RIGHT => Checksums::Right,
+            bindings::toe_checksums_TOE_CHECKSUMS_IP_WRONG => Checksums::IpWrong,
+            _ => Checksums::TransportWrong,
         }
     }
 
@@ -270,11 +278,18 @@ impl SkBuff {
         unsafe { bindings::toe_helper_skb_dst_set(self.as_ptr(), dst.into_raw()) };
     }
 
-    /// Makes sure that no one else holds a reference, by a copy of the metadata if need be; `None` if that fails.
-    pub(crate) fn unshare(self) -> Option<Self> {
+    /// Makes a received packet one that can be kept: that no one else holds and that doesn't rely on the RCU read-side
+    /// critical section it is received in. By a copy of the metadata if need be; `None` if there is no memory for that.
+    pub(crate) fn into_owned(self) -> Option<Self> {
         // SAFETY: The reference is given to the function, which returns one to a packet of our own or frees it.
-        let skb = unsafe { bindings::toe_helper_skb_share_check(self.into_raw()) };
+        let skb = unsafe { bindings::toe_helper_skb_own(self.into_raw()) };
         NonNull::new(skb).map(Self)
+    }
+
+    /// Has the stack receive a packet again that was kept, from where the receive hook saw it.
+    pub(crate) fn receive_again(self) {
+        // SAFETY: The reference is given up. A received packet still has its device.
+        unsafe { bindings::netif_rx(self.into_raw()) };
     }
 
     /// Frees a packet that arrived where it was meant to.

@@ -34,15 +34,23 @@ struct toe_rx_info {
 	u16 ethertype;
 	bool for_this_host;
 	bool vlan_tagged;
+	bool readable;
+};
+
+/* What became of the checksums of a received packet. */
+enum toe_checksums {
+	TOE_CHECKSUMS_RIGHT,
+	TOE_CHECKSUMS_IP_WRONG,
+	TOE_CHECKSUMS_TRANSPORT_WRONG,
 };
 
 struct sk_buff *toe_helper_alloc_frame(unsigned int headroom, unsigned int headers, unsigned int payload);
 bool toe_helper_skb_set_tcp(struct sk_buff *skb, const struct toe_tcp_layout *layout);
-bool toe_helper_skb_csum_ok(const struct sk_buff *skb, unsigned int offset, unsigned int len, u32 pseudo);
+enum toe_checksums toe_helper_skb_checksums(const struct sk_buff *skb, unsigned int offset, unsigned int len,
+					    u8 protocol);
 struct toe_rx_info toe_helper_skb_rx_info(const struct sk_buff *skb);
-unsigned int toe_helper_skb_gso_size(const struct sk_buff *skb);
 void toe_helper_skb_dst_set(struct sk_buff *skb, struct dst_entry *dst);
-struct sk_buff *toe_helper_skb_share_check(struct sk_buff *skb);
+struct sk_buff *toe_helper_skb_own(struct sk_buff *skb);
 void toe_helper_dst_hold(struct dst_entry *dst);
 
 struct net *toe_helper_get_net(struct net *net);
@@ -51,6 +59,7 @@ u64 toe_helper_net_cookie(const struct net *net);
 
 void toe_helper_dev_hold(struct net_device *dev);
 void toe_helper_dev_put(struct net_device *dev);
+void toe_helper_dev_name(const struct net_device *dev, char *name);
 u64 toe_helper_dev_net_cookie(const struct net_device *dev);
 u32 toe_helper_dev_mtu(const struct net_device *dev);
 bool toe_helper_dev_running(const struct net_device *dev);

@@ -28,6 +28,12 @@ void toe_helper_dev_put(struct net_device *dev)
 	dev_put(dev);
 }
 
+/* Read during a rename, it may be a mixture of both names; it is never unterminated. */
+void toe_helper_dev_name(const struct net_device *dev, char *name)
+{
+	strscpy(name, dev->name, IFNAMSIZ);
+}
+
 u64 toe_helper_dev_net_cookie(const struct net_device *dev)
 {
 	u64 cookie;

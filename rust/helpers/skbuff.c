@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/if_vlan.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
 #include <linux/netdevice.h>
 #include <linux/skbuff.h>
 #include <linux/tcp.h>
@@ -54,20 +56,45 @@ bool toe_helper_skb_set_tcp(struct sk_buff *skb, const struct toe_tcp_layout *la
 	return true;
 }
 
-bool toe_helper_skb_csum_ok(const struct sk_buff *skb, unsigned int offset, unsigned int len, u32 pseudo)
+/*
+ * Checks what a device that is trusted hasn't: first the header checksum of IPv4 (headers without options), then the
+ * transport's over @len bytes from @offset on. What is at skb->data is an IP header of @offset bytes, linear or not.
+ */
+enum toe_checksums toe_helper_skb_checksums(const struct sk_buff *skb, unsigned int offset, unsigned int len,
+					    u8 protocol)
 {
-	__wsum sum = (__force __wsum)pseudo;
+	u8 buffer[sizeof(struct ipv6hdr)];
+	unsigned int at, addresses;
+	const u8 *ip;
+	__wsum sum;
 
+	/* Of this host: was never on a wire. */
+	if (skb->ip_summed == CHECKSUM_PARTIAL && skb_checksum_start_offset(skb) >= 0)
+		return TOE_CHECKSUMS_RIGHT;
+	ip = skb_header_pointer(skb, 0, offset, buffer);
+	if (!ip)
+		return TOE_CHECKSUMS_IP_WRONG;
+	if (offset == sizeof(struct iphdr)) {
+		if (ip_fast_csum(ip, sizeof(struct iphdr) / 4))
+			return TOE_CHECKSUMS_IP_WRONG;
+		at = offsetof(struct iphdr, saddr);
+		addresses = 2 * sizeof(struct in_addr);
+	} else {
+		at = offsetof(struct ipv6hdr, saddr);
+		addresses = 2 * sizeof(struct in6_addr);
+	}
 	if (skb_csum_unnecessary(skb))
-		return true;
+		return TOE_CHECKSUMS_RIGHT;
+	sum = csum_partial(ip + at, addresses, (__force __wsum)htonl(len + protocol));
 	/* The device's sum covers what follows the link header, padding included. */
 	if (skb->ip_summed == CHECKSUM_COMPLETE && offset + len == skb->len) {
 		__wsum rest = csum_sub(skb->csum, skb_checksum(skb, 0, offset, 0));
 
 		if (!csum_fold(csum_add(rest, sum)))
-			return true;
+			return TOE_CHECKSUMS_RIGHT;
 	}
-	return !csum_fold(skb_checksum(skb, offset, len, sum));
+	return csum_fold(skb_checksum(skb, offset, len, sum)) ? TOE_CHECKSUMS_TRANSPORT_WRONG :
+								TOE_CHECKSUMS_RIGHT;
 }
 
 struct toe_rx_info toe_helper_skb_rx_info(const struct sk_buff *skb)
@@ -76,12 +103,8 @@ struct toe_rx_info toe_helper_skb_rx_info(const struct sk_buff *skb)
 		.ethertype = ntohs(skb->protocol),
 		.for_this_host = skb->pkt_type == PACKET_HOST,
 		.vlan_tagged = skb_vlan_tag_present(skb),
+		.readable = skb_frags_readable(skb),
 	};
-}
-
-unsigned int toe_helper_skb_gso_size(const struct sk_buff *skb)
-{
-	return skb_shinfo(skb)->gso_size;
 }
 
 void toe_helper_skb_dst_set(struct sk_buff *skb, struct dst_entry *dst)
@@ -90,9 +113,13 @@ void toe_helper_skb_dst_set(struct sk_buff *skb, struct dst_entry *dst)
 	skb_dst_set(skb, dst);
 }
 
-struct sk_buff *toe_helper_skb_share_check(struct sk_buff *skb)
+/* A packet that may be kept after receive processing has gone on: nobody else's, and not relying on RCU. */
+struct sk_buff *toe_helper_skb_own(struct sk_buff *skb)
 {
-	return skb_share_check(skb, GFP_ATOMIC);
+	skb = skb_share_check(skb, GFP_ATOMIC);
+	if (skb)
+		skb_dst_force(skb);
+	return skb;
 }
 
 void toe_helper_dst_hold(struct dst_entry *dst)

@@ -119,6 +119,12 @@ pub fn host_control<P: Port, const N: usize>(
     Ok(outcome(&conn.proto))
 }
 
+/// Sends a RST that tells the peer the connection is gone (RFC 9293, section 3.10.5). The connection isn't changed by it.
+pub fn reset<P: Port, const N: usize>(conn: &mut Connection<N>, now: Micros, port: &mut P) {
+    let ack = proto::reset(&mut conn.proto, &conn.pre.params, now);
+    dma::bare(port, &conn.pre.template, &ack);
+}
+
 /// Sends everything that may be sent.
 #[inline]
 fn tx<P: Port, const N: usize>(conn: &mut Connection<N>, now: Micros, port: &mut P) {

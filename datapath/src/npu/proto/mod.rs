@@ -73,6 +73,14 @@ impl ReceiveWindow {
     }
 }
 
+/// The RST of an abort, with the sequence number the peer expects.
+pub fn reset<const N: usize>(state: &mut ProtoState<N>, params: &Params, now: Micros) -> AckMeta {
+    let mut meta = state.acknowledge(params, now, state.rcv_nxt);
+    meta.tcp.flags = Flags::RST | Flags::ACK;
+    meta.sack = SackBlocks::default();
+    meta
+}
+
 impl<const N: usize> ProtoState<N> {
     /// Bytes (and FIN) sent and not acknowledged, counting from the last retransmission reset.
     #[inline]
@@ -171,15 +179,24 @@ impl<const N: usize> ProtoState<N> {
 
     /// A segment without payload that acknowledges everything received so far.
     pub(super) fn acknowledge(&mut self, params: &Params, now: Micros, newest: SeqNum) -> AckMeta {
+        let seq = self.ack_seq();
         let sack = if self.ooo.is_empty() || !params.features.has(Features::SACK) {
             SackBlocks::default()
         } else {
             self.ooo.sack(newest)
         };
-        // SND.NXT as it was before any retransmission reset: else the peer, who may have received all, would find the
-        // segment too old and ignore it.
-        let tcp = self.header(params, self.snd_max, Flags::NONE, now);
-        AckMeta { tcp, sack }
+        AckMeta {
+            tcp: self.header(params, seq, Flags::NONE, now),
+            sack,
+        }
+    }
+
+    /// Sequence number of segments without payload: SND.NXT as it was before any retransmission reset, but not beyond
+    /// the peer's window, or the peer would not accept it.
+    fn ack_seq(&self) -> SeqNum {
+        self.snd_max
+            .min(self.snd_una + self.snd_wnd)
+            .max(self.snd_una)
     }
 
     /// The window field to send.
