@@ -247,12 +247,6 @@ impl AnySock {
         to_result(unsafe { b::toe_helper_sk_reroute(self.as_ptr()) })
     }
 
-    /// A number no other socket has or will have, `SO_COOKIE`.
-    pub(crate) fn cookie(&self) -> u64 {
-        // SAFETY: By the type invariant.
-        unsafe { b::toe_helper_sock_cookie(self.as_ptr()) }
-    }
-
     /// The network namespace it is in.
     pub(crate) fn net_cookie(&self) -> NetCookie {
         // SAFETY: By the type invariant.

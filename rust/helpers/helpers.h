@@ -93,7 +93,6 @@ void toe_helper_sock_poll_wait(struct file *file, struct socket *sock,
 void toe_helper_sock_custom_sockopt(struct sock *sk);
 bool toe_helper_signal_pending(void);
 bool toe_helper_tcp_get_info(struct sock *sk, struct tcp_info *info);
-u64 toe_helper_sock_cookie(struct sock *sk);
 u64 toe_helper_sock_net_cookie(struct sock *sk);
 
 /* neighbour.c */

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/ipv6.h>
 #include <linux/sched/signal.h>
-#include <linux/sock_diag.h>
 #include <net/inet_common.h>
 #include <net/sock.h>
 #include <net/tcp.h>
@@ -253,11 +252,6 @@ bool toe_helper_tcp_get_info(struct sock *sk, struct tcp_info *info)
 		return false;
 	tcp_get_info(sk, info);
 	return true;
-}
-
-u64 toe_helper_sock_cookie(struct sock *sk)
-{
-	return sock_gen_cookie(sk);
 }
 
 u64 toe_helper_sock_net_cookie(struct sock *sk)
