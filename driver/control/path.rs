@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: GPL-2.0
+//! How a connection's segments reach the peer: the route, device and next hop that the kernel would use.
+
+use crate::{
+    driver::device::{Device, DEVICES},
+    net::{
+        dst::Dst,
+        ksocket::InnerSocket,
+        neighbour::Neighbour,
+        netdevice::LinkType,
+        tcp_repair::{AddrPair, Snapshot},
+    },
+};
+use datapath::{npu::config::Path, wire::ethernet::Link};
+use kernel::{prelude::*, sync::Arc};
+
+/// Why segments can't take the way through an offload device.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Unreachable {
+    /// There is no route.
+    NoRoute,
+    /// The route doesn't leave by an offload device.
+    NoDevice,
+    /// The next hop's link-layer address isn't known.
+    NoNeighbour,
+}
+
+/// A way to the peer through an offload device.
+pub(crate) struct Route {
+    /// The device it leaves by.
+    pub(crate) device: Arc<dyn Device>,
+    /// The kernel's route.
+    pub(crate) dst: Dst,
+    next_hop: Option<Neighbour>,
+    ttl: u8,
+    tos: u8,
+    ipv6: bool,
+}
+
+impl Route {
+    /// The way of `inner`'s segments, for a connection that `snapshot` describes.
+    pub(crate) fn of(inner: &InnerSocket, snapshot: &Snapshot) -> Result<Self, Unreachable> {
+        let dst = Dst::of(inner.sk()).ok_or(Unreachable::NoRoute)?;
+        let device = DEVICES
+            .get()
+            .and_then(|devices| devices.find(inner.sk().net_cookie(), dst.ifindex()))
+            .ok_or(Unreachable::NoDevice)?;
+        let (remote, ipv6) = match snapshot.addresses() {
+            AddrPair::V4(_, [a, b, c, d]) => ([a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], false),
+            AddrPair::V6(_, remote) => (remote, true),
+        };
+        let next_hop = match device.link_type() {
+            LinkType::Ethernet => Some(Neighbour::of(&dst, &remote).ok_or(Unreachable::NoNeighbour)?),
+            LinkType::Loopback | LinkType::Raw => None,
+        };
+        Ok(Self {
+            device,
+            dst,
+            next_hop,
+            ttl: snapshot.ttl(),
+            tos: snapshot.tos(),
+            ipv6,
+        })
+    }
+
+    /// The way as the data-path wants it, for segments of up to `mss` payload bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`Unreachable::NoNeighbour`] while the next hop's address isn't known.
+    pub(crate) fn path(&self, mss: u16) -> Result<Path, Unreachable> {
+        Ok(Path {
+            link: self.link()?,
+            ttl: self.ttl,
+            tos: self.tos,
+            mss,
+            tx_max: self.device.tx_max(self.ipv6),
+            // The device decides.
+            checksum_offload: false,
+        })
+    }
+
+    /// The link-layer header of segments at the moment; errors as [`Route::path`].
+    pub(crate) fn link(&self) -> Result<Link, Unreachable> {
+        match (self.device.link_type(), &self.next_hop) {
+            (LinkType::Raw, _) => Ok(Link::None),
+            (_, None) => Ok(Link::Ethernet {
+                destination: [0; 6],
+                source: [0; 6],
+                vlan: None,
+            }),
+            (_, Some(next_hop)) => {
+                let (destination, source) = next_hop.addresses().ok_or(Unreachable::NoNeighbour)?;
+                Ok(Link::Ethernet {
+                    destination,
+                    source,
+                    vlan: None,
+                })
+            }
+        }
+    }
+
+    /// Segments are being sent: has the kernel see to it that the next hop's address stays known and right.
+    pub(crate) fn in_use(&self) {
+        if let Some(next_hop) = &self.next_hop {
+            next_hop.in_use();
+        }
+    }
+
+    /// The peer has acknowledged something, so the next hop is alive.
+    pub(crate) fn confirm(&self) {
+        if let Some(next_hop) = &self.next_hop {
+            next_hop.confirm();
+        }
+    }
+}
