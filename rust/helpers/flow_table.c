@@ -40,7 +40,7 @@ struct toe_flow_node *toe_helper_flow_lookup(struct rhashtable *table, const str
 
 int toe_helper_flow_insert(struct rhashtable *table, struct toe_flow_node *node)
 {
-	return rhashtable_lookup_insert_key(table, &node->key, &node->head, flow_params);
+	return rhashtable_lookup_insert_fast(table, &node->head, flow_params);
 }
 
 /* Looks up and removes; NULL when there is none, or another caller has removed it first. */

@@ -12,6 +12,8 @@ mod link;
 mod output;
 mod port;
 mod receive;
+#[cfg(CONFIG_KUNIT = "y")]
+mod tests;
 
 pub(super) use link::Flows;
 
