@@ -10,8 +10,9 @@ mod net;
 use driver::{
     device::{Observer, Registry, DEVICES},
     family::{self, ToeSocket},
+    netlink,
 };
-use net::{family::Registration, global::Holder, netdevice::NetdevNotifier, workqueue::OwnedQueue};
+use net::{family::Registration, genetlink, global::Holder, netdevice::NetdevNotifier, workqueue::OwnedQueue};
 
 module! {
     type: ToeModule,
@@ -19,7 +20,7 @@ module! {
     authors: ["The AF_TOE developers"],
     description: "AF_TOE: offloaded TCP sockets",
     license: "GPL",
-    alias: ["net-pf-18", "net-pf-2-proto-257-type-1", "net-pf-10-proto-257-type-1"],
+    alias: ["net-pf-18", "net-pf-2-proto-257-type-1", "net-pf-10-proto-257-type-1", "net-pf-16-proto-16-family-toe"],
     params: {
         family: i32 {
             default: 18,
@@ -30,6 +31,7 @@ module! {
 
 /// What the module holds while it is loaded; dropped from the first to the last.
 struct ToeModule {
+    _netlink: genetlink::Registration,
     _family: Registration<ToeSocket>,
     _netdevs: Pin<KBox<NetdevNotifier<Observer>>>,
     _devices: Holder<Registry>,
@@ -41,8 +43,10 @@ impl kernel::Module for ToeModule {
         let work = driver::WORK.set(Arc::new(OwnedQueue::unbound(c"toe")?, GFP_KERNEL)?)?;
         let devices = DEVICES.set(Registry::new()?)?;
         let netdevs = KBox::pin_init(NetdevNotifier::new(Observer), GFP_KERNEL)?;
+        let family = family::register(*module_parameters::family.value())?;
         Ok(ToeModule {
-            _family: family::register(*module_parameters::family.value())?,
+            _netlink: netlink::register()?,
+            _family: family,
             _netdevs: netdevs,
             _devices: devices,
             _work: work,

@@ -5,6 +5,7 @@
 pub(crate) mod control;
 pub(crate) mod device;
 pub(crate) mod family;
+pub(crate) mod netlink;
 
 use crate::net::{global::Global, workqueue::OwnedQueue};
 

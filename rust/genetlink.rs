@@ -8,18 +8,8 @@
 //! C headers: [`include/net/genetlink.h`](srctree/include/net/genetlink.h),
 //! [`include/net/netlink.h`](srctree/include/net/netlink.h)
 
-use super::{
-    bindings as b,
-    errno::EMSGSIZE,
-    netns::Net,
-    sock::AnySock,
-};
-use core::{
-    marker::PhantomData,
-    mem::zeroed,
-    ptr::NonNull,
-    slice,
-};
+use super::{bindings as b, errno::EMSGSIZE, netns::Net, sock::AnySock};
+use core::{marker::PhantomData, mem::zeroed, ptr::NonNull, slice};
 use kernel::{
     error::{from_result, to_result},
     ffi::{c_int, c_void},
@@ -37,7 +27,8 @@ unsafe impl Sync for Policy {}
 
 impl Policy {
     /// The attribute is refused.
-    pub(crate) const REFUSED: Self = Self::new(b::NLA_UNSPEC, b::nla_policy_validation_NLA_VALIDATE_NONE);
+    pub(crate) const REFUSED: Self =
+        Self::new(b::NLA_UNSPEC, b::nla_policy_validation_NLA_VALIDATE_NONE);
 
     const fn new(kind: u32, validation: u32) -> Self {
         // SAFETY: All-zero is a valid `struct nla_policy`.
@@ -162,7 +153,12 @@ impl Registration {
     /// # Errors
     ///
     /// `EEXIST` when there is a family called `name`; `EINVAL` when `ops` aren't in order or `name` is too long; `ENOMEM`.
-    pub(crate) fn new(name: &CStr, version: u8, ops: &'static [Op], module: &'static ThisModule) -> Result<Self> {
+    pub(crate) fn new(
+        name: &CStr,
+        version: u8,
+        ops: &'static [Op],
+        module: &'static ThisModule,
+    ) -> Result<Self> {
         let mut family = b::genl_family {
             version: version.into(),
             split_ops: ops.as_ptr().cast(),
@@ -171,7 +167,13 @@ impl Registration {
             ..Default::default()
         };
         let name = name.to_bytes_with_nul();
-        for (to, from) in family.name.get_mut(..name.len()).ok_or(EINVAL)?.iter_mut().zip(name) {
+        for (to, from) in family
+            .name
+            .get_mut(..name.len())
+            .ok_or(EINVAL)?
+            .iter_mut()
+            .zip(name)
+        {
             *to = *from as _;
         }
         let family = KBox::pin(Opaque::new(family), GFP_KERNEL)?;
@@ -218,13 +220,18 @@ impl Request<'_> {
     ///
     /// `EINVAL` when it isn't there.
     pub(crate) fn u32(&self, attr: u32) -> Result<u32> {
-        let bytes = self.payload(attr).ok_or(EINVAL).inspect_err(|_| self.explain(c"an attribute is missing"))?;
+        let bytes = self
+            .payload(attr)
+            .ok_or(EINVAL)
+            .inspect_err(|_| self.explain(c"an attribute is missing"))?;
         bytes.try_into().map(u32::from_ne_bytes).map_err(|_| EINVAL)
     }
 
     /// The bytes of the attribute of type `attr`.
     fn payload(&self, attr: u32) -> Option<&[u8]> {
-        let attr = usize::try_from(attr).ok().filter(|attr| *attr < self.types)?;
+        let attr = usize::try_from(attr)
+            .ok()
+            .filter(|attr| *attr < self.types)?;
         // SAFETY: By the type invariant; an attribute's payload follows its header, within its length.
         unsafe {
             let attr = NonNull::new(*(*self.info).attrs.add(attr))?.as_ptr();
@@ -288,7 +295,11 @@ impl Listing<'_> {
     /// # Errors
     ///
     /// Those of `fill`, and `EMSGSIZE` when the thing is to be shown in the next piece.
-    pub(crate) fn show(&mut self, key: u64, fill: impl FnOnce(&mut Message<'_>) -> Result) -> Result {
+    pub(crate) fn show(
+        &mut self,
+        key: u64,
+        fill: impl FnOnce(&mut Message<'_>) -> Result,
+    ) -> Result {
         // SAFETY: By the type invariant.
         unsafe {
             let header = b::toe_helper_dump_iput(self.skb, self.callback);
@@ -323,12 +334,19 @@ impl Message<'_> {
     /// # Safety
     ///
     /// `skb` is a valid buffer that nobody else writes to; `header` is null, or of a message just begun in it.
-    unsafe fn write(skb: *mut b::sk_buff, header: *mut c_void, fill: impl FnOnce(&mut Message<'_>) -> Result) -> Result {
+    unsafe fn write(
+        skb: *mut b::sk_buff,
+        header: *mut c_void,
+        fill: impl FnOnce(&mut Message<'_>) -> Result,
+    ) -> Result {
         if header.is_null() {
             return Err(EMSGSIZE.into());
         }
         // INVARIANT: By this function's contract.
-        let result = fill(&mut Message { skb, _skb: PhantomData });
+        let result = fill(&mut Message {
+            skb,
+            _skb: PhantomData,
+        });
         // SAFETY: By this function's contract.
         unsafe {
             match result {
@@ -345,14 +363,18 @@ impl Message<'_> {
     }
 
     fn parts(&mut self, attr: u32, parts: [&[u8]; 2]) -> Result {
-        let len = u16::try_from(parts[0].len() + parts[1].len() + size_of::<b::nlattr>()).map_err(|_| EMSGSIZE)?;
+        let len = u16::try_from(parts[0].len() + parts[1].len() + size_of::<b::nlattr>())
+            .map_err(|_| EMSGSIZE)?;
         let len = c_int::from(len) - size_of::<b::nlattr>() as c_int;
         // SAFETY: By the type invariant; there is room for `len` bytes after the attribute's header.
         unsafe {
-            let header = NonNull::new(b::nla_reserve(self.skb, c_int::try_from(attr)?, len)).ok_or(EMSGSIZE)?;
+            let header = NonNull::new(b::nla_reserve(self.skb, c_int::try_from(attr)?, len))
+                .ok_or(EMSGSIZE)?;
             let payload = header.add(1).cast::<u8>();
             payload.copy_from_nonoverlapping(NonNull::from(parts[0]).cast(), parts[0].len());
-            payload.add(parts[0].len()).copy_from_nonoverlapping(NonNull::from(parts[1]).cast(), parts[1].len());
+            payload
+                .add(parts[0].len())
+                .copy_from_nonoverlapping(NonNull::from(parts[1]).cast(), parts[1].len());
         }
         Ok(())
     }
@@ -410,17 +432,32 @@ impl Message<'_> {
 unsafe extern "C" fn do_callback<T: Do>(_skb: *mut b::sk_buff, info: *mut b::genl_info) -> c_int {
     // INVARIANT: Generic netlink has checked the attributes against the policy, and stored as many pointers as it has
     // elements; none where no attribute has a type above 0.
-    let types = if T::POLICY.len() > 1 { T::POLICY.len() } else { 0 };
-    let request = Request { info, types, _info: PhantomData };
+    let types = if T::POLICY.len() > 1 {
+        T::POLICY.len()
+    } else {
+        0
+    };
+    let request = Request {
+        info,
+        types,
+        _info: PhantomData,
+    };
     from_result(|| T::run(&request).map(|()| 0))
 }
 
 /// # Safety
 ///
 /// Called by generic netlink only, as `dumpit` of [`Op::all<T>`].
-unsafe extern "C" fn dump_callback<T: Dump>(skb: *mut b::sk_buff, callback: *mut b::netlink_callback) -> c_int {
+unsafe extern "C" fn dump_callback<T: Dump>(
+    skb: *mut b::sk_buff,
+    callback: *mut b::netlink_callback,
+) -> c_int {
     // INVARIANT: By this function's contract.
-    let mut listing = Listing { skb, callback, _dump: PhantomData };
+    let mut listing = Listing {
+        skb,
+        callback,
+        _dump: PhantomData,
+    };
     // SAFETY: The dumping socket keeps its namespace.
     let net = unsafe { Net::from_raw(b::toe_helper_dump_net(callback)) };
     from_result(|| T::run(net, &mut listing).map(|()| 0))

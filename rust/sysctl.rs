@@ -25,7 +25,11 @@ impl Number {
     /// A number from `min` to `max`, at first `value`.
     pub(crate) const fn new(value: c_int, min: c_int, max: c_int) -> Self {
         assert!(min <= value && value <= max);
-        Self { value: Atomic::new(value), min, max }
+        Self {
+            value: Atomic::new(value),
+            min,
+            max,
+        }
     }
 
     /// The number at the moment.
@@ -52,7 +56,10 @@ impl Choice {
             assert!(words[i].to_bytes_with_nul().len() < Self::MAX_WORD);
             i += 1;
         }
-        Self { chosen: Atomic::new(chosen as u32), words }
+        Self {
+            chosen: Atomic::new(chosen as u32),
+            words,
+        }
     }
 
     /// The index of the word at the moment.
@@ -76,7 +83,11 @@ impl Choice {
             // SAFETY: By this function's contract.
             let this = unsafe { &*(*table).data.cast_const().cast::<Self>() };
             let mut word = [0u8; Self::MAX_WORD];
-            let shown = this.words.get(this.get()).ok_or(EINVAL)?.to_bytes_with_nul();
+            let shown = this
+                .words
+                .get(this.get())
+                .ok_or(EINVAL)?
+                .to_bytes_with_nul();
             word[..shown.len()].copy_from_slice(shown);
             let copy = b::ctl_table {
                 data: word.as_mut_ptr().cast(),
@@ -167,10 +178,18 @@ impl Registration {
         // SAFETY: The table has as many elements, which stay where they are until they have been taken back; all they
         // point to is static. Handlers may be called with any of the sysctl layer's arguments.
         let header = unsafe {
-            b::register_net_sysctl_sz(Net::init().as_ptr(), path.as_ptr().cast(), table.as_mut_ptr(), table.len())
+            b::register_net_sysctl_sz(
+                Net::init().as_ptr(),
+                path.as_ptr().cast(),
+                table.as_mut_ptr(),
+                table.len(),
+            )
         };
         // INVARIANT: Registered above.
-        Ok(Self { header: NonNull::new(header).ok_or(ENOMEM)?, _table: table })
+        Ok(Self {
+            header: NonNull::new(header).ok_or(ENOMEM)?,
+            _table: table,
+        })
     }
 }
 

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The generic netlink family "toe", as Documentation/netlink/specs/toe.yaml describes it.
+
+mod conn;
+mod dev;
+mod stats;
+
+use crate::net::{
+    genetlink::{Op, Registration},
+    uapi::toe_netlink as uapi,
+};
+use kernel::prelude::*;
+
+static OPS: [Op; 6] = [
+    Op::one::<dev::Add>(),
+    Op::one::<dev::Del>(),
+    Op::one::<dev::Get>(),
+    Op::all::<dev::List>(),
+    Op::all::<conn::List>(),
+    Op::all::<stats::List>(),
+];
+
+/// Makes the family known to generic netlink; errors as [`Registration::new`].
+pub(crate) fn register() -> Result<Registration> {
+    Registration::new(
+        uapi::FAMILY_NAME,
+        uapi::FAMILY_VERSION,
+        &OPS,
+        &crate::THIS_MODULE,
+    )
+}
