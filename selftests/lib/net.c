@@ -77,6 +77,7 @@ void net_setup(void)
 	net.client.addr = parse_addr("TOE_TEST_CLIENT_ADDR");
 	net.client_under_test = net.client.stack != STACK_TCP &&
 				net.server.stack == STACK_TCP;
+	net.offloaded = getenv("TOE_TEST_OFFLOAD");
 }
 
 const struct net_end *net_under_test(void)

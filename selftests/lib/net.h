@@ -8,8 +8,7 @@
  *	TOE_TEST_SERVER, TOE_TEST_CLIENT	tcp | toe | toe-proto: the stack of that end
  *	TOE_TEST_SERVER_NS, TOE_TEST_CLIENT_NS	network namespace (default: the current one)
  *	TOE_TEST_SERVER_ADDR, TOE_TEST_CLIENT_ADDR	IPv4 or IPv6 address (default: loopback)
- *	TOE_TEST_OFFLOAD	1: connections of the end under test must be offloaded
- *				0: they must not be; unset: not checked
+ *	TOE_TEST_OFFLOAD	1: connections of the end under test go by a device
  */
 #ifndef SELFTESTS_NET_H
 #define SELFTESTS_NET_H
@@ -60,6 +59,7 @@ struct net {
 	struct net_end server;
 	struct net_end client;
 	bool client_under_test;	/* only the client is AF_TOE */
+	bool offloaded;		/* the end under test has a device */
 };
 
 extern struct net net;

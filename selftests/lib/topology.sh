@@ -98,12 +98,8 @@ ends_without_device() {
 # ends SERVER CLIENT [4|6]: the same, with an offload device at each AF_TOE end
 ends() {
 	ends_without_device "$@"
-	if [ "$1" != tcp ]; then
-		dev_add "$SERVER_NS" "$LINK" || return
-	fi
-	if [ "$2" != tcp ]; then
-		dev_add "$CLIENT_NS" "$LINK" || return
-	fi
+	[ "$1" = tcp ] || dev_add "$SERVER_NS" "$LINK" || return
+	[ "$2" = tcp ] || dev_add "$CLIENT_NS" "$LINK" || return
 }
 
 # ends_on_lo SERVER CLIENT ADDRESS: both ends in the server's namespace
@@ -111,18 +107,24 @@ ends_on_lo() {
 	export TOE_TEST_SERVER=$1 TOE_TEST_CLIENT=$2
 	export TOE_TEST_SERVER_NS=$SERVER_NS TOE_TEST_CLIENT_NS=$SERVER_NS
 	export TOE_TEST_SERVER_ADDR=$3 TOE_TEST_CLIENT_ADDR=$3
-	if [ "$1$2" != tcptcp ]; then
-		dev_add "$SERVER_NS" lo
-	fi
+	[ "$1$2" = tcptcp ] || dev_add "$SERVER_NS" lo
 }
 
 # dev_add NAMESPACE NETDEV: make it a device under test
 dev_add() {
-	ip netns exec "$1" toetool dev show --json |
-		jq -e --arg dev "$2" 'any(.[]; .ifname == $dev)' >/dev/null && return
+	export TOE_TEST_OFFLOAD=1
+	[ -d /sys/module/toe ] || insmod "$(dirname "${BASH_SOURCE[0]}")/../../toe.ko" || return
 	ip netns exec "$1" toetool dev add "$2" --kind "$TOE_DEVICE"
 }
 
-dev_del() {
-	ip netns exec "$1" toetool dev del "$2"
+# counters NAMESPACE GROUP [NAME]: the sum of the namespace's and its devices'
+counters() {
+	ip netns exec "$1" toetool stats --json |
+		jq --arg group "$2" --arg name "${3-}" \
+		'[.[].counters[$group] // {} | if $name == "" then .[] else .[$name] // 0 end] | add // 0'
+}
+
+# kernel_segments NAMESPACE: segments that the kernel's own TCP received and sent
+kernel_segments() {
+	ip netns exec "$1" awk '$1 == "Tcp:" && $11 ~ /^[0-9]+$/ { print $11 + $12 }' /proc/net/snmp
 }
