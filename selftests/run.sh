@@ -23,6 +23,7 @@ pair() {
 ktap_suite sockets/tcp-tcp ./sockets.sh tcp tcp 4 offload
 ktap_suite connections/tcp-tcp ./connections.sh tcp tcp short_1000_ipv6 at_once_1000
 ktap_suite transfer/tcp-tcp ./transfer.sh tcp tcp loss_1 mss_1460 buffers_4K
+ktap_suite programs ./programs.sh
 
 if [ "$TOE_DEVICE" != none ]; then
 	pair toe tcp
