@@ -4,6 +4,9 @@
 IN_ROOT := scripts/in-root
 export KERNEL ?= stock
 
+TESTS := lint datapath tools selftests
+TESTS_DEBUG := kunit selftests-debug leaks
+
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@echo
@@ -21,6 +24,33 @@ tools: setup ## build toetool, toe_run and its library into out/tools
 payload: setup ## build all that the guest is given into out/payload-RELEASE
 	$(IN_ROOT) scripts/build payload
 
+lint: setup ## check the source: formatting, clippy, shellcheck, checkpatch, no unsafe where it may not be
+	$(IN_ROOT) scripts/lint
+
+test: payload ## all tests but those of the debug kernel; ends with "N passed, N failed"
+	@scripts/test $(TESTS)
+
+debug-kernel: setup ## build the debug kernel (15 to 40 minutes, once)
+	@$(IN_ROOT) scripts/setup/debug-kernel
+
+test-debug: debug-kernel ## the same selftests, KUnit and a search for leaks on the debug kernel
+	@KERNEL=debug $(IN_ROOT) scripts/build payload
+	@scripts/test $(TESTS_DEBUG)
+
+ci: payload ## what .ci/run does: test, and test-debug where that kernel is there already
+	@if $(IN_ROOT) scripts/setup/debug-kernel --check; then \
+		KERNEL=debug $(IN_ROOT) scripts/build payload && \
+		scripts/test --minutes 40 $(TESTS) $(TESTS_DEBUG); \
+	else \
+		scripts/test $(TESTS); \
+	fi
+
+bench: payload ## AF_TOE beside kernel TCP: instructions per operation, rates, latencies; out/bench.json
+	scripts/vm --name bench --count --timeout 7200 /payload/selftests/bench/run.sh
+
+demo: payload ## Redis, memcached and nginx over AF_TOE; out/demo.json
+	scripts/vm --name demo /payload/selftests/demo/run.sh
+
 vm: payload ## a shell in a virtual machine with this build in /payload
 	scripts/vm --shell
 
@@ -30,4 +60,4 @@ shell: setup ## a shell in the toolchain root
 clean: ## remove what was built here (not the cache)
 	rm -rf out
 
-.PHONY: help setup modules tools payload vm shell clean
+.PHONY: help setup modules tools payload lint test debug-kernel test-debug ci bench demo vm shell clean

@@ -199,7 +199,7 @@ def dump_tasks(work):
                 send = []
                 time.sleep(0.5)
                 console.sendall(key.encode())
-                time.sleep(2)
+                time.sleep(3)
     except OSError:
         pass
 

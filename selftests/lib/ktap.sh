@@ -38,10 +38,10 @@ ktap_selected() {
 	return 1
 }
 
-# Diagnostics for a test, an indented document for a suite.
+# ktap_indent KIND NAME: diagnostics for a test, an indented document with its name for a suite.
 ktap_indent() {
 	if [ "$1" = suite ]; then
-		sed -u 's/^/  /'
+		sed -u -e "1a\\  # Subtest: $2" -e 's/^/  /'
 	else
 		sed -u -e 's/^# \?//' -e 's/^/# /'
 	fi
@@ -55,7 +55,7 @@ ktap_run() {
 	printf 'KTAP version 1\n1..%d\n' "${#chosen[@]}"
 	for i in "${chosen[@]}"; do
 		number=$((number + 1))
-		eval "${ktap_commands[i]}" 2>&1 | ktap_indent "${ktap_kinds[i]}"
+		eval "${ktap_commands[i]}" 2>&1 | ktap_indent "${ktap_kinds[i]}" "${ktap_names[i]}"
 		status=${PIPESTATUS[0]}
 		if [ "$status" -eq 0 ]; then
 			echo "ok $number ${ktap_names[i]}"

@@ -1,0 +1,248 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Run groups of tests, show their results as they come, and end with the line "N passed, N failed".
+
+Understood are KTAP documents, nested as they may be, what cargo test prints, and `NAME: ok` lines of plain programs. A
+command that fails without a failed test to show for it counts as one failed test, so that nothing fails in silence."""
+
+import argparse
+import os
+import pathlib
+import re
+import shlex
+import subprocess
+import sys
+import time
+
+TOP = pathlib.Path(__file__).resolve().parent.parent
+OUT = TOP / "out"
+
+KTAP_RESULT = re.compile(r"^(\s*)(ok|not ok) (\d+)(?: (?:- )?([^#]*?))?\s*(?:#\s*(.*))?$")
+KTAP_NAME = re.compile(r"^(\s*)# Subtest: (.+)$")
+KTAP_PLAN = re.compile(r"^(\s*)1\.\.(\d+)\s*(?:#\s*(.*))?$")
+CARGO_RESULT = re.compile(r"^test (.+?) \.\.\. (ok|FAILED|ignored)\b")
+CARGO_BINARY = re.compile(r"^\s+(?:Running|Doc-tests) (?:unittests )?(\S+)")
+PLAIN_RESULT = re.compile(r"^([\w./-]+): ok$")
+DETAIL_LINES = 60
+
+# From here on, scripts/vm says that the kernel complained, that the guest died, or that it hung.
+STATUS_OF_VM = 97
+
+
+class Results:
+    """What came of every test."""
+
+    def __init__(self):
+        self.passed = 0
+        self.skipped = 0
+        self.failures = []
+
+    def ok(self, name):
+        self.passed += 1
+        print(f"ok      {name}", flush=True)
+
+    def skip(self, name, why):
+        self.skipped += 1
+        print(f"skip    {name}{': ' + why if why else ''}", flush=True)
+
+    def fail(self, name, detail):
+        self.failures.append((name, detail))
+        print(f"FAILED  {name}", flush=True)
+
+
+class Level:
+    """A KTAP document that is being read."""
+
+    def __init__(self, indent):
+        self.indent = indent
+        self.name = None
+        self.plan = None
+        self.seen = 0
+        self.failed_inside = 0
+        self.detail = []
+
+
+class Ktap:
+    """Reads KTAP line by line. Counted are the leaves; a document's own result counts only when it says that
+    something failed and no leaf did, as do tests that were planned and never came."""
+
+    def __init__(self, group, results):
+        self.group = group
+        self.results = results
+        self.levels = []
+
+    def line(self, line):
+        named, plan, result = KTAP_NAME.match(line), KTAP_PLAN.match(line), KTAP_RESULT.match(line)
+        if not named and not plan and not result:
+            if self.levels and line.strip() and "KTAP version" not in line:
+                self.levels[-1].detail.append(line.strip())
+            return
+        indent = len((named or plan or result)[1])
+        inner = []
+        while self.levels and self.levels[-1].indent > indent:
+            inner.append(self.levels.pop())
+        if not self.levels or self.levels[-1].indent < indent:
+            self.levels.append(Level(indent))
+        if named:
+            self.levels[-1].name = named[2]
+        elif plan:
+            self.levels[-1].plan = int(plan[2])
+        else:
+            self.result(result, inner)
+
+    def result(self, match, inner):
+        level = self.levels[-1]
+        level.seen += 1
+        _, verdict, number, name, directive = match.groups()
+        leaf = not inner
+        # The deepest document was closed first; each carries what failed in it outwards.
+        failed_inside = 0
+        detail = []
+        for document in inner:
+            failed_inside += document.failed_inside
+            detail += document.detail
+            failed_inside += self.missing(document, name or number)
+        detail += level.detail
+        level.detail = []
+        full = "/".join([self.group, *(outer.name for outer in self.levels if outer.name), name or number])
+        if leaf:
+            if directive and directive.upper().startswith("SKIP"):
+                self.results.skip(full, directive[4:].strip())
+            elif verdict == "ok":
+                self.results.ok(full)
+            else:
+                self.results.fail(full, detail)
+                failed_inside += 1
+        elif verdict != "ok" and not failed_inside:
+            self.results.fail(full, detail)
+            failed_inside += 1
+        level.failed_inside += failed_inside
+
+    def missing(self, document, name):
+        """Planned tests that never came."""
+        if document.plan is None or document.seen >= document.plan:
+            return 0
+        self.results.fail(f"{self.group}/{name}: {document.seen} of {document.plan} tests ran", document.detail)
+        return 1
+
+    def end(self):
+        while self.levels:
+            self.missing(self.levels.pop(), "plan")
+
+
+class Cargo:
+    """Reads the output of cargo test, and of plain programs that print `NAME: ok`."""
+
+    def __init__(self, group, results):
+        self.group = group
+        self.results = results
+        self.binary = ""
+        self.failed = {}
+        self.section = None
+
+    def line(self, line):
+        if match := CARGO_BINARY.match(line):
+            self.binary = pathlib.Path(match[1]).stem + "/" if "tests/" in match[1] else ""
+        elif match := CARGO_RESULT.match(line):
+            name = f"{self.group}/{self.binary}{match[1]}"
+            if match[2] == "ok":
+                self.results.ok(name)
+            elif match[2] == "ignored":
+                self.results.skip(name, "")
+            else:
+                self.failed[match[1]] = (name, [])
+        elif match := re.match(r"^---- (.+?) stdout ----$", line):
+            self.section = match[1]
+        elif line.startswith("failures:"):
+            self.section = None
+        elif match := PLAIN_RESULT.match(line):
+            self.results.ok(f"{self.group}/{match[1]}")
+        elif self.section in self.failed:
+            self.failed[self.section][1].append(line)
+
+    def end(self):
+        for name, detail in self.failed.values():
+            self.results.fail(name, detail)
+
+
+def run(group, reader, command, results, log):
+    """Run a command, feed what it prints to the reader, and keep it."""
+    print(f"\n--- {group}: {shlex.join(command)}", flush=True)
+    before = len(results.failures)
+    counted = results.passed + results.skipped + before
+    start = time.monotonic()
+    tail = []
+    with open(log, "w", encoding="utf-8") as kept:
+        with subprocess.Popen(command, cwd=TOP, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, errors="replace") as process:
+            for line in process.stdout:
+                kept.write(line)
+                tail = tail[-DETAIL_LINES:] + [line.rstrip("\n")]
+                reader.line(line.rstrip("\n"))
+        reader.end()
+    # The kernel's complaints count beside the tests that failed because of them.
+    if process.returncode >= STATUS_OF_VM or (process.returncode and len(results.failures) == before):
+        results.fail(f"{group}: ended with status {process.returncode}", tail)
+    elif results.passed + results.skipped + len(results.failures) == counted:
+        results.fail(f"{group}: no test ran", tail)
+    print(f"--- {group}: {time.monotonic() - start:.0f} s, all output in {log.relative_to(TOP)}", flush=True)
+
+
+def in_vm(kernel, name, seconds, *command):
+    return ["scripts/vm", "--kernel", kernel, "--name", name, "--timeout", str(seconds), *command]
+
+
+def groups(args):
+    """All groups of tests: what reads their output, and the command."""
+    suites = "/payload/selftests/run.sh"
+    chosen = suites + "".join(" " + shlex.quote(p) for p in args.patterns)
+    kunit = "insmod /payload/toe.ko && cat /sys/kernel/debug/kunit/*/results"
+    return {
+        "lint": (Ktap, ["scripts/lint"]),
+        "datapath": (Cargo, ["cargo", "test", "--locked", "--manifest-path", "datapath/Cargo.toml",
+                             "--target-dir", f"{OUT}/cargo/datapath"]),
+        "tools": (Cargo, ["make", "-C", "userspace-tools", f"TARGET_DIR={OUT}/cargo/tools", "--no-print-directory",
+                          "check"]),
+        "selftests": (Ktap, in_vm(args.kernel, "selftests", 2400, chosen)),
+        "kunit": (Ktap, in_vm("debug", "kunit", 300, kunit)),
+        "selftests-debug": (Ktap, in_vm("debug", "selftests-debug", 7200, chosen)),
+        "leaks": (Ktap, in_vm("debug", "leaks", 3600, "--kmemleak", suites + " 'sockets/*toe*'")),
+    }
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="scripts/test", description=__doc__)
+    parser.add_argument("groups", nargs="+", help="lint, datapath, tools, selftests, kunit, selftests-debug, leaks")
+    parser.add_argument("--kernel", default=os.environ.get("KERNEL") or "stock", help="for the group selftests")
+    parser.add_argument("--minutes", type=float, help="start no further group after this time")
+    parser.add_argument("--patterns", nargs="*", default=[], help="names of selftest suites (default all)")
+    args = parser.parse_args()
+
+    logs = OUT / "log"
+    logs.mkdir(parents=True, exist_ok=True)
+    start = time.monotonic()
+    results = Results()
+    table = groups(args)
+    for name in args.groups:
+        if name not in table:
+            sys.exit(f"test: there is no group {name}; there are {', '.join(table)}")
+        if args.minutes and time.monotonic() - start > args.minutes * 60:
+            results.skip(name, f"{args.minutes:g} minutes are used up")
+            continue
+        reader, command = table[name]
+        run(name, reader(name, results), command, results, logs / f"test-{name}.log")
+
+    for name, detail in results.failures:
+        print(f"\nFAILED {name}")
+        if len(detail) > DETAIL_LINES:
+            print(f"  | ({len(detail) - DETAIL_LINES} lines before)")
+        for line in detail[-DETAIL_LINES:]:
+            print(f"  | {line}")
+    if results.skipped:
+        print(f"\n{results.skipped} skipped")
+    failed = len(results.failures)
+    print(f"{results.passed} passed, {failed} failed", flush=True)
+    sys.exit(0 if results.passed and not failed else 1)
+
+
+if __name__ == "__main__":
+    main()
