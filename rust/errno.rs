@@ -49,4 +49,5 @@ errnos! {
     EPROTONOSUPPORT: "Protocol not supported.",
     ESHUTDOWN: "Cannot send after transport endpoint shutdown.",
     ESOCKTNOSUPPORT: "Socket type not supported.",
+    ETIMEDOUT: "Connection timed out.",
 }

@@ -27,6 +27,7 @@ pub(crate) mod sockopt;
 pub(crate) mod sysctl;
 pub(crate) mod tcp_info;
 pub(crate) mod tcp_repair;
+pub(crate) mod tcp_sysctl;
 pub(crate) mod timer;
 pub(crate) mod uapi;
 pub(crate) mod workqueue;

@@ -7,7 +7,7 @@
 
 use super::{bindings as b, ksocket::InnerSocket, skbuff::SkBuff};
 use core::{
-    mem::{ManuallyDrop, MaybeUninit},
+    mem::ManuallyDrop,
     ptr::{self, NonNull},
 };
 use kernel::{
@@ -223,28 +223,30 @@ pub(crate) struct Moving<'a> {
 }
 
 impl<'a> Moving<'a> {
-    /// Locks the socket and takes its state; may sleep.
+    /// Locks the socket and takes the connection's state; may sleep.
     ///
     /// # Errors
     ///
     /// Why the connection can't be moved.
     pub(crate) fn new(inner: &'a Arc<InnerSocket>) -> Result<Self, Obstacle> {
-        let mut snapshot = MaybeUninit::<b::toe_tcp_snapshot>::uninit();
-        let sk = inner.sk().as_ptr();
-        // SAFETY: The socket is valid and a TCP socket, by the invariants of `InnerSocket`.
-        let result = Obstacle::from_raw(unsafe {
-            b::toe_helper_lock_sock(sk);
-            b::toe_helper_tcp_snapshot(sk, snapshot.as_mut_ptr())
-        });
-        if let Err(obstacle) = result {
-            // SAFETY: Locked above.
-            unsafe { b::release_sock(sk) };
-            return Err(obstacle);
-        }
-        // SAFETY: Filled in, as there is no obstacle.
-        let snapshot = Snapshot(unsafe { snapshot.assume_init() });
-        // INVARIANT: Locked above.
-        Ok(Self { inner, snapshot })
+        // SAFETY: The socket is valid.
+        unsafe { b::toe_helper_lock_sock(inner.sk().as_ptr()) };
+        // INVARIANT: Just locked.
+        let mut moving = Self {
+            inner,
+            snapshot: Snapshot(b::toe_tcp_snapshot::default()),
+        };
+        moving.refresh()?;
+        Ok(moving)
+    }
+
+    /// Takes the state again, with all that has reached the socket by now. Errors as [`Moving::new`]; may sleep.
+    pub(crate) fn refresh(&mut self) -> Result<(), Obstacle> {
+        let snapshot = &mut self.snapshot.0;
+        // SAFETY: A TCP socket, locked by the type invariant; all of `snapshot` is written.
+        Obstacle::from_raw(unsafe {
+            b::toe_helper_tcp_snapshot(self.inner.sk().as_ptr(), snapshot)
+        })
     }
 
     /// The connection's state.

@@ -100,6 +100,13 @@ impl Route {
         }
     }
 
+    /// Payload bytes of a segment that the path takes, with the timestamps option or without.
+    pub(crate) fn mss(&self, timestamps: bool) -> u16 {
+        let headers = if self.ipv6 { 40 } else { 20 } + 20 + if timestamps { 12 } else { 0 };
+        let mss = self.dst.mtu().saturating_sub(headers);
+        mss.clamp(1, u32::from(u16::MAX)) as u16
+    }
+
     /// Segments are being sent: has the kernel see to it that the next hop's address stays known and right.
     pub(crate) fn in_use(&self) {
         if let Some(next_hop) = &self.next_hop {

@@ -113,6 +113,15 @@ int toe_helper_get_user_int(int *dst, const int __user *src);
 int toe_helper_put_user_int(int val, int __user *dst);
 unsigned long toe_helper_copy_to_user(void __user *dst, const void *src, unsigned long len);
 
+/* tcp_sysctl.c */
+struct toe_tcp_sysctls {
+	u32 fin_timeout;	/* seconds */
+	u8 retries2;
+	u8 orphan_retries;
+};
+
+struct toe_tcp_sysctls toe_helper_tcp_sysctls(struct sock *sk);
+
 /* timer.c */
 void toe_helper_timer_setup(struct timer_list *timer, void (*expired)(struct timer_list *timer));
 

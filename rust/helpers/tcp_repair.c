@@ -135,21 +135,30 @@ static int obstacle(struct sock *sk)
 	return TOE_TCP_MOVABLE;
 }
 
+/* The socket's route, found anew if it has become invalid. */
+static struct dst_entry *valid_route(struct sock *sk)
+{
+	u32 cookie = 0;
+
+#if IS_ENABLED(CONFIG_IPV6)
+	if (sk->sk_family == AF_INET6)
+		cookie = inet6_sk(sk)->dst_cookie;
+#endif
+	if (!__sk_dst_check(sk, cookie) && inet_csk(sk)->icsk_af_ops->rebuild_header(sk))
+		return NULL;
+	return __sk_dst_get(sk);
+}
+
 static int snapshot_ip(struct sock *sk, struct toe_tcp_snapshot *snap)
 {
 	const struct inet_sock *inet = inet_sk(sk);
-	struct dst_entry *dst = __sk_dst_get(sk);
+	struct dst_entry *dst = valid_route(sk);
 	int ttl = READ_ONCE(inet->uc_ttl);
 
 	snap->local_port = ntohs(inet->inet_sport);
 	snap->remote_port = ntohs(inet->inet_dport);
-	if (!dst || !dst_check(dst, 0)) {
-		if (inet_csk(sk)->icsk_af_ops->rebuild_header(sk))
-			return TOE_TCP_NO_ROUTE;
-		dst = __sk_dst_get(sk);
-		if (!dst)
-			return TOE_TCP_NO_ROUTE;
-	}
+	if (!dst)
+		return TOE_TCP_NO_ROUTE;
 	if (dst_xfrm(dst))
 		return TOE_TCP_IPSEC;
 #if IS_ENABLED(CONFIG_IPV6)
