@@ -29,7 +29,7 @@ use datapath::{
 use kernel::{
     prelude::*,
     sync::{
-        atomic::{Acquire, Atomic, Relaxed},
+        atomic::{Atomic, Relaxed},
         Arc, SetOnce,
     },
 };

@@ -27,10 +27,7 @@ use datapath::{
     units::{Bytes, Micros},
     wire::tcp::Flags,
 };
-use kernel::{
-    prelude::*,
-    sync::atomic::{Atomic, Relaxed},
-};
+use kernel::{prelude::*, sync::atomic::Relaxed};
 
 /// Least time between two answers to segments that may be forged (`net.ipv4.tcp_invalid_ratelimit`).
 const CHALLENGE_INTERVAL: Micros = Micros::from_millis(500);

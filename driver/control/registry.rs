@@ -3,7 +3,6 @@
 
 use super::connection::Connection;
 use crate::net::{
-    context::RcuRead,
     flow_table::{FlowKey, FlowTable},
     global::Global,
 };

@@ -2,7 +2,6 @@
 //! The retransmission timeout (RFC 6298), with the kernel's bounds.
 
 use datapath::units::Micros;
-use kernel::prelude::*;
 
 /// Least timeout, `TCP_RTO_MIN`.
 pub(crate) const MIN: Micros = Micros::from_millis(200);
@@ -57,6 +56,7 @@ pub(crate) fn patience(retries: u8) -> Micros {
 #[kernel::macros::kunit_tests(toe_rto)]
 mod tests {
     use super::*;
+    use kernel::prelude::*;
 
     #[test]
     fn timeout_without_sample_is_a_second() {

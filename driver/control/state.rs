@@ -2,7 +2,7 @@
 //! The states of an offloaded connection, and how it goes from one to the next (RFC 9293, section 3.3.2).
 
 use crate::net::uapi;
-use kernel::{ffi::c_int, prelude::*};
+use kernel::ffi::c_int;
 
 /// The state of a connection that was established once.
 ///
@@ -93,6 +93,7 @@ impl State {
 #[kernel::macros::kunit_tests(toe_state)]
 mod tests {
     use super::{Event::*, State::*, *};
+    use kernel::prelude::*;
 
     fn after(events: &[Event]) -> State {
         events
