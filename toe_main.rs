@@ -8,11 +8,15 @@ mod driver;
 mod net;
 
 use driver::{
+    control::{self, registry::CONNECTIONS, Connection},
     device::{Observer, Registry, DEVICES},
     family::{self, ToeSocket},
     netlink,
 };
-use net::{family::Registration, genetlink, global::Holder, netdevice::NetdevNotifier, workqueue::OwnedQueue};
+use net::{
+    family::Registration, flow_table::FlowTable, genetlink, global::Holder,
+    netdevice::NetdevNotifier, tcp_repair::Freezer, workqueue::OwnedQueue,
+};
 
 module! {
     type: ToeModule,
@@ -33,23 +37,40 @@ module! {
 struct ToeModule {
     _netlink: genetlink::Registration,
     _family: Registration<ToeSocket>,
+    _connections: Connections,
+    _work: Holder<OwnedQueue>,
     _netdevs: Pin<KBox<NetdevNotifier<Observer>>>,
     _devices: Holder<Registry>,
-    _work: Holder<OwnedQueue>,
+    _table: Holder<FlowTable<Connection>>,
+    _freezer: Freezer,
+}
+
+/// The connections there are; dropping it ends them all.
+struct Connections;
+
+impl Drop for Connections {
+    fn drop(&mut self) {
+        control::purge();
+    }
 }
 
 impl kernel::Module for ToeModule {
     fn init(_module: &'static ThisModule) -> Result<Self> {
         let work = driver::WORK.set(Arc::new(OwnedQueue::unbound(c"toe")?, GFP_KERNEL)?)?;
         let devices = DEVICES.set(Registry::new()?)?;
+        let freezer = Freezer::new()?;
+        let table = CONNECTIONS.set(Arc::pin_init(FlowTable::new(), GFP_KERNEL)?)?;
         let netdevs = KBox::pin_init(NetdevNotifier::new(Observer), GFP_KERNEL)?;
         let family = family::register(*module_parameters::family.value())?;
         Ok(ToeModule {
             _netlink: netlink::register()?,
             _family: family,
+            _connections: Connections,
+            _work: work,
             _netdevs: netdevs,
             _devices: devices,
-            _work: work,
+            _table: table,
+            _freezer: freezer,
         })
     }
 }

@@ -39,6 +39,19 @@ pub(crate) trait InnerEvents: Send + Sync {
     fn error_report(&self);
 }
 
+/// A socket's options about how long a silent peer is put up with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Liveness {
+    /// `TCP_KEEPIDLE`, in microseconds.
+    pub(crate) keepalive_idle_us: u64,
+    /// `TCP_KEEPINTVL`, in microseconds.
+    pub(crate) keepalive_interval_us: u64,
+    /// `TCP_KEEPCNT`.
+    pub(crate) keepalive_probes: u32,
+    /// `TCP_USER_TIMEOUT`, in milliseconds; 0 for the default.
+    pub(crate) user_timeout_ms: u32,
+}
+
 /// A kernel TCP socket that another socket owns.
 ///
 /// It holds its network namespace as a program's socket does, so that what was sent before it is dropped still arrives.
@@ -202,6 +215,19 @@ impl InnerSocket {
     /// `EHOSTUNREACH` or `ENETUNREACH` when there is none.
     pub(crate) fn reroute(&self) -> Result {
         self.sk().reroute()
+    }
+
+    /// How long it puts up with a silent peer.
+    pub(crate) fn liveness(&self) -> Liveness {
+        let mut raw = b::toe_tcp_liveness::default();
+        // SAFETY: A valid TCP socket by the type invariant.
+        unsafe { b::toe_helper_tcp_liveness(self.sk_ptr(), &mut raw) };
+        Liveness {
+            keepalive_idle_us: raw.keepalive_idle_us,
+            keepalive_interval_us: raw.keepalive_interval_us,
+            keepalive_probes: raw.keepalive_probes,
+            user_timeout_ms: raw.user_timeout_ms,
+        }
     }
 
     /// `bind(2)`.

@@ -225,6 +225,12 @@ impl AnySock {
         (time >= 0).then_some(Timeout(time))
     }
 
+    /// `SO_KEEPALIVE`.
+    pub(crate) fn keepalive(&self) -> bool {
+        // SAFETY: By the type invariant.
+        unsafe { b::toe_helper_sk_keepalive(self.as_ptr()) }
+    }
+
     /// Its owner's user id, in the initial user namespace.
     pub(crate) fn uid(&self) -> u32 {
         // SAFETY: By the type invariant.

@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 //! bind, listen, connect, accept: the inner socket's work, up to the hand-over.
 
-use super::{wakeup::Forward, Phase, ToeSocket};
-use crate::net::{
-    ksocket::InnerSocket,
-    sock::{PollEvents, Sock},
-    sockaddr::SockAddr,
-    uapi,
+use super::{may_be_handed_over, wakeup::Forward, Phase, ToeSocket};
+use crate::{
+    driver::control::Connection,
+    net::{
+        errno::{EALREADY, EINPROGRESS},
+        ksocket::InnerSocket,
+        msg::MsgFlags,
+        sock::{PollEvents, Sock},
+        sockaddr::SockAddr,
+        uapi,
+    },
 };
 use kernel::{ffi::c_int, prelude::*, sync::Arc};
 
@@ -67,6 +72,8 @@ impl ToeSocket {
                 Self::established(sock);
                 Ok(())
             }
+            // Under way; how it ends, poll() and SO_ERROR will tell.
+            Err(e) if e == EINPROGRESS.into() || e == EALREADY.into() => Err(e),
             Err(e) => {
                 let _guard = sock.lock();
                 if this.phase() == Phase::Connecting && inner.sk().state() == uapi::TCP_CLOSE {
@@ -92,17 +99,42 @@ impl ToeSocket {
             let _guard = sock.lock();
             let this = sock.data();
             let Ok(inner) = this.inner() else { return };
-            if this.phase() != Phase::Connecting
-                || !matches!(
-                    inner.sk().state(),
-                    uapi::TCP_ESTABLISHED | uapi::TCP_CLOSE_WAIT
-                )
-            {
+            if this.phase() != Phase::Connecting || !may_be_handed_over(&inner) {
                 return;
             }
-            this.set_phase(Phase::Fallback);
+            match Connection::hand_over(&inner, sock.into()) {
+                Ok(connection) => {
+                    Self::set_liveness(sock, &connection);
+                    this.connection.populate(connection);
+                    this.set_phase(Phase::Offloaded);
+                }
+                Err(_) => this.set_phase(Phase::Fallback),
+            }
             sock.set_state(uapi::TCP_ESTABLISHED);
         }
         sock.wake(PollEvents::OUT | PollEvents::IN);
+    }
+
+    /// Before data moves on a socket that isn't known to be connected: waits for a `connect()` under way, as TCP does,
+    /// and for the hand-over after it.
+    ///
+    /// # Errors
+    ///
+    /// `EAGAIN` where waiting is not wanted, or as [`SockGuard::wait_until`](crate::net::sock::SockGuard::wait_until).
+    pub(super) fn established_before(sock: &Sock<Self>, flags: MsgFlags) -> Result {
+        let this = sock.data();
+        if this.phase() != Phase::Connecting {
+            return Ok(());
+        }
+        Self::established(sock);
+        let mut timeout = sock.send_timeout(flags.intersects(MsgFlags::DONTWAIT));
+        let mut guard = sock.lock();
+        guard.wait_until(&mut timeout, || {
+            this.phase() != Phase::Connecting
+                || sock.has_error()
+                || this
+                    .inner()
+                    .map_or(true, |inner| inner.sk().state() == uapi::TCP_CLOSE)
+        })
     }
 }

@@ -6,20 +6,26 @@
 //! possible, the inner socket serves the connection for life (fallback).
 
 mod connect;
+mod io;
 mod options;
+mod release;
 pub(crate) mod stream;
 mod wakeup;
 
-use crate::net::{
-    errno::ENOTCONN,
-    family::{Family, Registration, StreamSocket},
-    ksocket::InnerSocket,
-    msg::{RecvMsg, SendMsg},
-    sock::{AnySock, PollEvents, Shut, Sock},
-    sockaddr::SockAddr,
-    sockopt::{GetOpt, SetOpt},
-    uapi,
+use crate::{
+    driver::control::Connection,
+    net::{
+        errno::ENOTCONN,
+        family::{Family, Registration, StreamSocket},
+        ksocket::InnerSocket,
+        msg::{RecvMsg, SendMsg},
+        sock::{AnySock, PollEvents, Shut, Sock},
+        sockaddr::SockAddr,
+        sockopt::{GetOpt, SetOpt},
+        uapi,
+    },
 };
+use core::mem::size_of;
 use kernel::{
     error::Error,
     ffi::{c_int, c_uint},
@@ -27,8 +33,9 @@ use kernel::{
     prelude::*,
     sync::{
         atomic::{Acquire, Atomic, Release},
-        Arc, SpinLock,
+        Arc, SetOnce, SpinLock,
     },
+    uaccess::{UserPtr, UserSlice},
 };
 use options::Replay;
 
@@ -43,16 +50,19 @@ enum Phase {
     Listening,
     /// Connected; the inner socket serves the connection for life.
     Fallback,
+    /// Connected; a device serves the connection.
+    Offloaded,
     /// Closed by the program.
     Released,
 }
 
 impl Phase {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::Idle,
         Self::Connecting,
         Self::Listening,
         Self::Fallback,
+        Self::Offloaded,
         Self::Released,
     ];
 }
@@ -65,6 +75,8 @@ pub(crate) struct ToeSocket {
     phase: Atomic<u32>,
     #[pin]
     inner: SpinLock<Option<Arc<InnerSocket>>>,
+    /// Set when `phase` becomes [`Phase::Offloaded`].
+    connection: SetOnce<Arc<Connection>>,
     #[pin]
     replay: Replay,
 }
@@ -119,19 +131,13 @@ impl StreamSocket for ToeSocket {
                 let inner = inner?;
                 new_spinlock!(Some(inner), "ToeSocket::inner")
             },
+            connection: SetOnce::new(),
             replay <- Replay::new(sk.family() == uapi::AF_TOE),
         })
     }
 
     fn release(sock: &Sock<Self>) {
-        let _guard = sock.lock();
-        let this = sock.data();
-        this.set_phase(Phase::Released);
-        let inner = this.inner.lock().take();
-        if let Some(inner) = inner {
-            inner.clear_events();
-        }
-        sock.set_state(uapi::TCP_CLOSE);
+        Self::close(sock);
     }
 
     fn bind(sock: &Sock<Self>, addr: &SockAddr) -> Result {
@@ -163,11 +169,21 @@ impl StreamSocket for ToeSocket {
     }
 
     fn ioctl(sock: &Sock<Self>, cmd: c_uint, arg: usize) -> Result<c_int> {
-        sock.data().inner()?.ioctl(cmd, arg)
+        let this = sock.data();
+        if let Some(connection) = this.connection.as_ref() {
+            if let Some(answer) = queue_length(connection, cmd) {
+                let address = UserPtr::from_addr(arg);
+                UserSlice::new(address, size_of::<c_int>())
+                    .writer()
+                    .write(&answer)?;
+                return Ok(0);
+            }
+        }
+        this.inner()?.ioctl(cmd, arg)
     }
 
     fn shutdown(sock: &Sock<Self>, shut: Shut) -> Result {
-        sock.data().inner()?.shutdown(shut)
+        Self::shut(sock, shut)
     }
 
     fn setsockopt(sock: &Sock<Self>, level: c_int, name: c_int, value: &SetOpt) -> Result {
@@ -179,12 +195,28 @@ impl StreamSocket for ToeSocket {
     }
 
     fn sendmsg(sock: &Sock<Self>, msg: &mut SendMsg<'_>) -> Result<usize> {
-        let sent = sock.data().inner()?.sendmsg(msg);
+        let this = sock.data();
+        if let Some(connection) = this.connection.as_ref() {
+            return Self::send(sock, connection, msg);
+        }
+        Self::established_before(sock, msg.flags())?;
+        if let Some(connection) = this.connection.as_ref() {
+            return Self::send(sock, connection, msg);
+        }
+        let sent = this.inner()?.sendmsg(msg);
         Self::own_error_first(sock, sent)
     }
 
     fn recvmsg(sock: &Sock<Self>, msg: &mut RecvMsg<'_>) -> Result<usize> {
-        match sock.data().inner()?.recvmsg(msg) {
+        let this = sock.data();
+        if let Some(connection) = this.connection.as_ref() {
+            return Self::receive(sock, connection, msg);
+        }
+        Self::established_before(sock, msg.flags())?;
+        if let Some(connection) = this.connection.as_ref() {
+            return Self::receive(sock, connection, msg);
+        }
+        match this.inner()?.recvmsg(msg) {
             // An end of stream that an error brought about.
             Ok(0) if msg.len() > 0 => sock.take_error().map(|()| 0),
             received => Self::own_error_first(sock, received),
@@ -198,15 +230,18 @@ impl ToeSocket {
         result.or_else(|e| sock.take_error().and(Err(e)))
     }
 
-    /// What is ready, by the inner socket's word.
+    /// What is ready.
     fn poll(sock: &Sock<Self>) -> PollEvents {
         let this = sock.data();
+        if let Some(connection) = this.connection.as_ref() {
+            return Self::poll_offloaded(sock, connection.stream());
+        }
         let Ok(inner) = this.inner() else {
             return PollEvents::HUP;
         };
         let mut events = inner.poll();
-        if this.phase() == Phase::Connecting && inner.sk().state() == uapi::TCP_ESTABLISHED {
-            // Not ours to use before it has been handed over; that wakes whoever waits.
+        if this.phase() == Phase::Connecting && may_be_handed_over(&inner) {
+            // Not the program's to use yet; the hand-over wakes whoever waits.
             events = PollEvents::default();
         }
         if sock.has_error() {
@@ -214,4 +249,29 @@ impl ToeSocket {
         }
         events
     }
+}
+
+/// The answer to an `ioctl(2)` about the queues of an offloaded connection (tcp(7)); `None` if `cmd` is another.
+fn queue_length(connection: &Connection, cmd: c_uint) -> Option<c_int> {
+    let stream = connection.stream();
+    let length = match cmd {
+        uapi::TIOCINQ => stream.readable(),
+        uapi::TIOCOUTQ => stream.unacknowledged(),
+        uapi::SIOCOUTQNSD => {
+            let send = connection.offload()?.config()?.send;
+            stream.unacknowledged() - send.nxt.bytes_since(send.una).as_usize()
+        }
+        // There is no urgent data.
+        uapi::SIOCATMARK => 0,
+        _ => return None,
+    };
+    Some(length as c_int)
+}
+
+/// Whether the inner socket is in a state that a connection can be handed over in.
+fn may_be_handed_over(inner: &InnerSocket) -> bool {
+    matches!(
+        inner.sk().state(),
+        uapi::TCP_ESTABLISHED | uapi::TCP_CLOSE_WAIT
+    )
 }

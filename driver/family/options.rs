@@ -5,7 +5,9 @@
 //! control plane as well.
 
 use super::ToeSocket;
+use crate::driver::control::{Connection, Keepalive};
 use crate::net::{errno::EOPNOTSUPP, ksocket::InnerSocket, sock::Sock, sockopt::SetOpt, uapi};
+use datapath::units::Micros;
 use kernel::{ffi::c_int, new_mutex, prelude::*, sync::Mutex};
 
 /// The longest option value that is kept to be set again.
@@ -85,16 +87,53 @@ impl ToeSocket {
             return Err(EOPNOTSUPP.into());
         }
         let this = sock.data();
-        let inner = this.inner()?;
-        inner.setsockopt(level, name, value)?;
+        let connection = this.connection.as_ref();
+        // The inner socket of an offloaded connection must not send probes of its own.
+        if connection.is_none() || (level, name) != (uapi::SOL_SOCKET, uapi::SO_KEEPALIVE) {
+            this.inner()?.setsockopt(level, name, value)?;
+        }
         if level == uapi::SOL_SOCKET {
-            match sock.set_generic_option(name, value) {
-                // The socket layer knows that one for its own TCP only.
-                Err(_) if name == uapi::SO_REUSEPORT => {}
-                result => result?,
-            }
+            sock.set_generic_option(name, value)?;
+        }
+        if let Some(connection) = connection {
+            Self::tell(sock, connection, (level, name), value);
         }
         this.replay.add(level, name, value)
+    }
+}
+
+impl ToeSocket {
+    /// Tells the control plane of an option that has been set on an offloaded connection.
+    fn tell(sock: &Sock<Self>, connection: &Connection, option: (c_int, c_int), value: &SetOpt) {
+        let on = value.int().is_ok_and(|value| value != 0);
+        match option {
+            (uapi::SOL_TCP, uapi::TCP_NODELAY) => connection.set_nodelay(on),
+            (uapi::SOL_TCP, uapi::TCP_CORK) => connection.set_cork(on),
+            (uapi::SOL_TCP, uapi::TCP_QUICKACK) if on => connection.quick_ack(),
+            (uapi::SOL_TCP, uapi::TCP_USER_TIMEOUT)
+            | (uapi::SOL_TCP, uapi::TCP_KEEPIDLE)
+            | (uapi::SOL_TCP, uapi::TCP_KEEPINTVL)
+            | (uapi::SOL_TCP, uapi::TCP_KEEPCNT)
+            | (uapi::SOL_SOCKET, uapi::SO_KEEPALIVE) => Self::set_liveness(sock, connection),
+            _ => {}
+        }
+    }
+
+    /// Tells the control plane how long to put up with a silent peer.
+    pub(super) fn set_liveness(sock: &Sock<Self>, connection: &Connection) {
+        let Ok(inner) = sock.data().inner() else {
+            return;
+        };
+        let liveness = inner.liveness();
+        let timeout = liveness.user_timeout_ms;
+        connection.set_user_timeout((timeout > 0).then(|| Micros::from_millis(timeout.into())));
+        connection.set_keepalive(sock.keepalive().then(|| {
+            Keepalive::new(
+                Micros(liveness.keepalive_idle_us),
+                Micros(liveness.keepalive_interval_us),
+                liveness.keepalive_probes.min(u8::MAX.into()) as u8,
+            )
+        }));
     }
 }
 

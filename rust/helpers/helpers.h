@@ -95,6 +95,17 @@ bool toe_helper_signal_pending(void);
 bool toe_helper_tcp_get_info(struct sock *sk, struct tcp_info *info);
 u64 toe_helper_sock_net_cookie(struct sock *sk);
 
+/* Options of a TCP socket about how long a silent peer is put up with. */
+struct toe_tcp_liveness {
+	u64 keepalive_idle_us;
+	u64 keepalive_interval_us;
+	u32 keepalive_probes;
+	u32 user_timeout_ms;
+};
+
+void toe_helper_tcp_liveness(struct sock *sk, struct toe_tcp_liveness *liveness);
+bool toe_helper_sk_keepalive(struct sock *sk);
+
 /* neighbour.c */
 struct neighbour;
 struct dst_entry *toe_helper_sk_route(struct sock *sk);

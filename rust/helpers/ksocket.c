@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/net.h>
 #include <net/sock.h>
+#include <net/tcp.h>
 #include "helpers.h"
 
 /*
@@ -62,4 +63,19 @@ int toe_helper_ops_getsockopt(struct socket *sock, int level, int name, char __u
 			      int __user *len)
 {
 	return do_sock_getsockopt(sock, false, level, name, USER_SOCKPTR(val), USER_SOCKPTR(len));
+}
+
+void toe_helper_tcp_liveness(struct sock *sk, struct toe_tcp_liveness *liveness)
+{
+	const struct tcp_sock *tp = tcp_sk(sk);
+
+	liveness->keepalive_idle_us = jiffies_to_usecs(1) * (u64)keepalive_time_when(tp);
+	liveness->keepalive_interval_us = jiffies_to_usecs(1) * (u64)keepalive_intvl_when(tp);
+	liveness->keepalive_probes = keepalive_probes(tp);
+	liveness->user_timeout_ms = READ_ONCE(inet_csk(sk)->icsk_user_timeout);
+}
+
+bool toe_helper_sk_keepalive(struct sock *sk)
+{
+	return sock_flag(sk, SOCK_KEEPOPEN);
 }

@@ -56,10 +56,24 @@ void toe_helper_sk_init_lock(struct sock *sk)
 	sock_lock_init_class_and_name(sk, "slock-TOE", &slock_key, "sk_lock-TOE", &key);
 }
 
-/* SOL_SOCKET options as the socket layer sets them; @sk has a file. */
+/*
+ * SOL_SOCKET options as the socket layer sets them; @sk has a file. It knows
+ * SO_REUSEPORT for Internet sockets only, so that one is kept here.
+ */
 int toe_helper_sk_setsockopt(struct sock *sk, int optname, sockptr_t optval, unsigned int optlen)
 {
-	return sock_setsockopt(sk->sk_socket, SOL_SOCKET, optname, optval, optlen);
+	int val;
+
+	if (optname != SO_REUSEPORT)
+		return sock_setsockopt(sk->sk_socket, SOL_SOCKET, optname, optval, optlen);
+	if (optlen < sizeof(val))
+		return -EINVAL;
+	if (copy_from_sockptr(&val, optval, sizeof(val)))
+		return -EFAULT;
+	lock_sock(sk);
+	sk->sk_reuseport = !!val;
+	release_sock(sk);
+	return 0;
 }
 
 /* Has @destruct called when the last reference to @sk goes. */

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-2.0
+//! shutdown and close.
+
+use super::{Phase, ToeSocket};
+use crate::{
+    driver::control::Connection,
+    net::{
+        errno::ENOTCONN,
+        sock::{Shut, Sock},
+        uapi,
+    },
+};
+use kernel::prelude::*;
+
+impl ToeSocket {
+    /// `shutdown(2)`.
+    pub(super) fn shut(sock: &Sock<Self>, shut: Shut) -> Result {
+        let this = sock.data();
+        let Some(connection) = this.connection.as_ref() else {
+            return this.inner()?.shutdown(shut);
+        };
+        {
+            let _guard = sock.lock();
+            if connection.stream().closed() {
+                return Err(ENOTCONN.into());
+            }
+            if shut.contains(Shut::SEND) && !sock.shut().contains(Shut::SEND) {
+                connection.shutdown_send();
+            }
+            sock.add_shut(shut);
+        }
+        sock.wake_all();
+        Ok(())
+    }
+
+    /// The program closed the socket.
+    pub(super) fn close(sock: &Sock<Self>) {
+        let this = sock.data();
+        let mut guard = sock.lock();
+        this.set_phase(Phase::Released);
+        if let Some(connection) = this.connection.as_ref() {
+            let lingering = sock.linger();
+            // RFC 2525, section 2.17: unread data is lost, and the peer must know.
+            if connection.stream().readable() > 0 || lingering.is_some_and(|time| time.is_zero()) {
+                connection.abort();
+            } else {
+                connection.shutdown_send();
+                if let Some(mut time) = lingering {
+                    let stream = connection.stream();
+                    let _ =
+                        guard.wait_until(&mut time, || stream.closed() || connection.sent_all());
+                }
+            }
+            connection.stream().disown();
+            connection.orphan();
+        }
+        let inner = this.inner.lock().take();
+        if let Some(inner) = &inner {
+            if this.connection.as_ref().is_none() {
+                inner.clear_events();
+            }
+        }
+        sock.set_state(uapi::TCP_CLOSE);
+        drop(guard);
+        // Closing the inner socket may wait for its own lingering.
+        drop(inner);
+    }
+}
