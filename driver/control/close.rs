@@ -159,11 +159,7 @@ impl Connection {
 
     /// Takes the connection off the device, and leaves its last state to the kernel's TCP.
     fn close(&self) {
-        let config = self.offload.as_ref().and_then(|offload| {
-            let config = offload.config();
-            offload.remove();
-            config
-        });
+        let config = self.offload.as_ref().and_then(|offload| offload.remove());
         self.disarm();
         registry::remove(self);
         let frozen = self.frozen.lock(&BhDisabled::new()).take();

@@ -19,7 +19,6 @@ use crate::{
         dst::Dst,
         netdevice::{LinkType, Name},
         netns::NetCookie,
-        skbuff::SkBuff,
     },
 };
 use datapath::{
@@ -30,7 +29,6 @@ use datapath::{
         state::ConnectionCounters,
         ConfigError, ConnectionConfig, HostControl, Notification,
     },
-    reason::PuntReason,
     units::{Bytes, SeqNum},
     wire::{tcp::Flags, FourTuple},
 };
@@ -171,39 +169,20 @@ pub(crate) trait OffloadedConnection: Send + Sync {
     /// Segment and byte counts.
     fn counters(&self) -> Option<ConnectionCounters>;
 
-    /// From now on every segment is punted, as [`Cause::Diverted`]: TIME_WAIT. The payload buffers are let go.
-    fn divert(&self);
-
-    /// Takes the connection off the device, after everything posted was sent. No event is delivered any more once this
-    /// returns. Process context, and not from within an event.
-    fn remove(&self);
+    /// Takes the connection off the device, after everything posted was sent; returns its last state, if it was there.
+    /// No event is delivered any more once this returns. Process context, and not from within an event.
+    fn remove(&self) -> Option<ConnectionConfig>;
 }
 
-/// Why a segment is the control plane's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Cause {
-    /// The data-path doesn't process such segments.
-    Datapath(PuntReason),
-    /// The connection was [diverted](OffloadedConnection::divert).
-    Diverted,
-}
-
-/// A segment for the control plane. Its checksum is right.
+/// A segment that the data-path leaves to the control plane: a RST, or a SYN. Its checksum is right.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Punt {
-    /// Why.
-    pub(crate) cause: Cause,
     /// What its sequence number is to be judged by.
     pub(crate) window: ReceiveWindow,
     /// SEG.SEQ.
     pub(crate) seq: SeqNum,
-    /// SEG.ACK.
-    pub(crate) ack: SeqNum,
-    /// SEG.LEN, without SYN and FIN.
-    pub(crate) len: Bytes,
     /// The control bits.
     pub(crate) flags: Flags,
-    /// The packet.
-    pub(crate) packet: SkBuff,
 }
 
 /// Who is told what happens to a connection.

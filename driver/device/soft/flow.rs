@@ -72,8 +72,7 @@ pub(super) enum State {
 /// A connection that is carried.
 pub(super) struct Live {
     pub(super) connection: Connection,
-    /// `None` once diverted.
-    buffers: Option<Arc<PayloadBuffers>>,
+    buffers: Arc<PayloadBuffers>,
     events: Arc<dyn Events>,
     framing: Framing,
     /// What the owner was told the connection waits for.
@@ -94,7 +93,7 @@ impl Live {
         debug_assert!((rx, tx) == (buffers.rx.size(), buffers.tx.size()));
         Ok(Self {
             connection: Connection::new(&config, now()).map_err(Refusal::Config)?,
-            buffers: Some(buffers),
+            buffers,
             events: install.events,
             framing: Framing::new(&config.tuple, link, hash, install.marks, install.dst),
             told: Outcome::NONE,
@@ -114,7 +113,7 @@ impl Live {
     ) -> (&'a mut Connection, SoftPort<'a>) {
         let port = SoftPort {
             segment,
-            buffers: self.buffers.as_deref(),
+            buffers: &self.buffers,
             framing: &self.framing,
             link,
             output,
@@ -131,12 +130,6 @@ impl Live {
             self.told.insert(outcome);
             self.events.waits(outcome);
         }
-    }
-
-    /// Whether segments are the control plane's.
-    #[inline]
-    pub(super) fn is_diverted(&self) -> bool {
-        self.buffers.is_none()
     }
 }
 
@@ -181,7 +174,7 @@ impl Flow {
         };
         if self.undelivered.fetch_add(1, Full) != 0 {
             live.backlog_runs += 1;
-            if live.backlog.append(output) {
+            if !live.backlog.append(output) {
                 self.link.stats.punts_lost.add(1);
             }
             return;
@@ -352,15 +345,9 @@ impl OffloadedConnection for Flow {
         self.run(|live, _, _| *live.connection.post.counters())
     }
 
-    fn divert(&self) {
-        // Freed after the lock is released.
-        drop(self.run(|live, _, _| live.buffers.take()));
-    }
-
-    fn remove(&self) {
-        let live = self.finish();
-        if live.is_some() {
-            self.link.remove_flow(&self.key);
-        }
+    fn remove(&self) -> Option<ConnectionConfig> {
+        let live = self.finish()?;
+        self.link.remove_flow(&self.key);
+        Some(live.connection.config())
     }
 }

@@ -45,18 +45,22 @@ impl Output {
         }
     }
 
-    /// Moves what came later to the end; returns whether a punt was lost.
+    /// Adds a punt; returns whether there was room.
+    pub(super) fn punt(&mut self, punt: Punt) -> bool {
+        let room = self.punt.is_none();
+        if room {
+            self.punt = Some(punt);
+        }
+        room
+    }
+
+    /// Moves what came later to the end; returns whether there was room for its punt.
     pub(super) fn append(&mut self, later: &mut Self) -> bool {
         self.frames.append(later.frames.take());
         if let Some(notification) = later.notification.take() {
             self.notify(&notification);
         }
-        let punt = later.punt.take();
-        let lost = self.punt.is_some() && punt.is_some();
-        if !lost {
-            self.punt = self.punt.take().or(punt);
-        }
-        lost
+        later.punt.take().is_none_or(|punt| self.punt(punt))
     }
 
     /// Tells the owner.

@@ -56,7 +56,7 @@ impl Framing {
 pub(super) struct SoftPort<'a> {
     /// The segment received, in a run for one.
     pub(super) segment: Option<&'a SkBuff>,
-    pub(super) buffers: Option<&'a PayloadBuffers>,
+    pub(super) buffers: &'a PayloadBuffers,
     pub(super) framing: &'a Framing,
     pub(super) link: &'a Link,
     pub(super) output: &'a mut Output,
@@ -82,15 +82,11 @@ impl SoftPort<'_> {
             priority: self.framing.marks.priority,
             mark: self.framing.marks.mark,
         };
-        let payload = match (segment.payload, self.buffers) {
-            (None, _) => None,
-            (Some(slice), Some(buffers)) => Some(Payload {
-                buffer: &buffers.tx,
-                pos: slice.pos.0,
-                len: slice.len.as_usize(),
-            }),
-            (Some(_), None) => return Err(EINVAL),
-        };
+        let payload = segment.payload.map(|slice| Payload {
+            buffer: &self.buffers.tx,
+            pos: slice.pos.0,
+            len: slice.len.as_usize(),
+        });
         let mut skb = SkBuff::new_tcp(self.link.headroom, &frame, payload)?;
         if let Some(dst) = &self.framing.dst {
             skb.set_dst(dst.clone());
@@ -105,13 +101,14 @@ const FLAGS_OFFSET: usize = 13;
 impl Port for SoftPort<'_> {
     #[inline]
     fn write_rx(&mut self, to: &RingSlice, segment_offset: usize) {
-        let (Some(segment), Some(buffers)) = (self.segment, self.buffers) else {
+        let Some(segment) = self.segment else {
             return;
         };
         // Can't fail: the segment is readable, the data-path checked the lengths, and the ring is of the size it knows.
-        let copied = buffers
-            .rx
-            .copy_from_skb(to.pos.0, segment, segment_offset, to.len.as_usize());
+        let copied =
+            self.buffers
+                .rx
+                .copy_from_skb(to.pos.0, segment, segment_offset, to.len.as_usize());
         debug_assert!(copied.is_ok());
     }
 

@@ -7,7 +7,7 @@ use super::{
     output::Output,
 };
 use crate::{
-    driver::device::{Cause, Punt},
+    driver::device::Punt,
     net::{
         context::BhDisabled,
         netfilter::{HookContext, IngressHook, Verdict},
@@ -22,7 +22,6 @@ use datapath::{
         proto::ReceiveWindow,
     },
     reason::{self, PuntReason},
-    units::Bytes,
     wire::tcp,
 };
 use kernel::sync::lock::spinlock::SpinLockGuard;
@@ -111,10 +110,6 @@ impl Flow {
 
     #[inline]
     fn run_datapath(&self, live: &mut Live, packet: SkBuff, ident: &Ident, output: &mut Output) {
-        if live.is_diverted() {
-            let window = live.connection.proto.receive_window();
-            return self.punt(Cause::Diverted, window, packet, ident, output);
-        }
         let mut scratch = MaybeUninit::uninit();
         let head = packet.headers(&mut scratch);
         let (connection, mut port) = live.split(Some(&packet), self.link(), output);
@@ -138,46 +133,27 @@ impl Flow {
             }
             Received::Punted(reason, window) => {
                 self.link().stats.rejects.count_punt(reason);
-                self.punt(Cause::Datapath(reason), window, packet, ident, output);
+                self.punt(head, ident, window, output);
+                packet.consume();
             }
         }
     }
 
     #[cold]
-    fn punt(
-        &self,
-        cause: Cause,
-        window: ReceiveWindow,
-        packet: SkBuff,
-        ident: &Ident,
-        output: &mut Output,
-    ) {
-        let mut scratch = MaybeUninit::uninit();
-        let head = packet.headers(&mut scratch).get(ident.tcp_offset()..);
-        let Some(bytes) = head.and_then(|head| head.first_chunk()) else {
+    fn punt(&self, head: &[u8], ident: &Ident, window: ReceiveWindow, output: &mut Output) {
+        let Some(bytes) = head
+            .get(ident.tcp_offset()..)
+            .and_then(|segment| segment.first_chunk())
+        else {
             return;
         };
         let header = tcp::Header(bytes);
-        let segment_len = ident.packet_len() - ident.tcp_offset();
-        let (seq, ack, flags) = (header.seq(), header.ack(), header.flags());
-        let len = Bytes(segment_len.saturating_sub(header.header_len()) as u32);
-        let Some(packet) = packet.into_owned() else {
-            return;
-        };
         let punt = Punt {
-            cause,
             window,
-            seq,
-            ack,
-            len,
-            flags,
-            packet,
+            seq: header.seq(),
+            flags: header.flags(),
         };
-        let mut later = Output {
-            punt: Some(punt),
-            ..Output::new()
-        };
-        if output.append(&mut later) {
+        if !output.punt(punt) {
             self.link().stats.punts_lost.add(1);
         }
     }
