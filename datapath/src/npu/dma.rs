@@ -41,7 +41,7 @@ pub fn bare<P: Port>(port: &mut P, template: &Template, ack: &AckMeta) {
         header: &header,
         payload: None,
         gso_size: None,
-        checksum_offload: !template.needs_payload_sum(),
+        checksum_offload: template.checksum_offload(),
     });
 }
 
@@ -54,7 +54,7 @@ pub fn transmit<P: Port>(
     meta: &TxMeta,
     payload: RingSlice,
 ) {
-    let full = template.needs_payload_sum() && !payload.len.is_zero();
+    let full = !template.checksum_offload() && !payload.len.is_zero();
     let sum = if full {
         port.payload_sum(&payload)
     } else {
@@ -65,6 +65,6 @@ pub fn transmit<P: Port>(
         header: &header,
         payload: (!payload.len.is_zero()).then_some(payload),
         gso_size: post::gso_size(params, meta.len),
-        checksum_offload: !template.needs_payload_sum(),
+        checksum_offload: template.checksum_offload(),
     });
 }

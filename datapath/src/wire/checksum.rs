@@ -72,12 +72,11 @@ impl Sum {
         self.add_word(u64::from(n.to_be()))
     }
 
+    /// Adds up halves, twice: the high half of a number plus itself rotated is the sum with its carry.
     #[inline]
-    fn fold(self) -> u16 {
-        let sum = (self.0 & 0xffff_ffff) + (self.0 >> 32);
-        let sum = (sum & 0xffff) + (sum >> 16);
-        let sum = (sum & 0xffff) + (sum >> 16);
-        ((sum & 0xffff) + (sum >> 16)) as u16
+    const fn fold(self) -> u16 {
+        let sum = (self.0.wrapping_add(self.0.rotate_left(32)) >> 32) as u32;
+        (sum.wrapping_add(sum.rotate_left(16)) >> 16) as u16
     }
 
     /// The bytes of the sum itself: what checksum offload expects in the checksum field.

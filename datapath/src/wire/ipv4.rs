@@ -2,7 +2,7 @@
 
 //! IPv4 headers without options (RFC 791).
 
-use super::{be16, Ecn, Sum};
+use super::{be16, put16, Ecn, Sum};
 
 /// Length of a header without options.
 pub const HEADER_LEN: usize = 20;
@@ -110,13 +110,19 @@ pub(crate) fn template(
     out
 }
 
-/// Completes a template; `sum` is the template's.
+/// Completes a template that begins at `at`; `sum` is the template's.
 #[inline]
-pub(crate) fn complete(header: &mut [u8; HEADER_LEN], sum: Sum, total_len: u16, ecn: Ecn) {
+pub(crate) fn complete<const LEN: usize>(
+    bytes: &mut [u8; LEN],
+    at: usize,
+    sum: Sum,
+    total_len: u16,
+    ecn: Ecn,
+) {
     let ecn = ecn as u8;
-    header[TOS] |= ecn;
-    [header[TOTAL_LEN], header[TOTAL_LEN + 1]] = total_len.to_be_bytes();
-    [header[CHECKSUM], header[CHECKSUM + 1]] = sum
+    bytes[at + TOS] |= ecn;
+    put16(bytes, at + TOTAL_LEN, total_len);
+    [bytes[at + CHECKSUM], bytes[at + CHECKSUM + 1]] = sum
         .add_u32((u32::from(ecn) << 16) | u32::from(total_len))
         .checksum();
 }

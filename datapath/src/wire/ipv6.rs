@@ -2,7 +2,7 @@
 
 //! IPv6 headers (RFC 8200).
 
-use super::{be16, Ecn};
+use super::{be16, put16, Ecn};
 
 /// Length of the fixed header.
 pub const HEADER_LEN: usize = 40;
@@ -79,9 +79,14 @@ pub(crate) fn template(
     out
 }
 
-/// Completes a template.
+/// Completes a template that begins at `at`.
 #[inline]
-pub(crate) fn complete(header: &mut [u8; HEADER_LEN], payload_len: u16, ecn: Ecn) {
-    header[1] |= (ecn as u8) << 4;
-    [header[PAYLOAD_LEN], header[PAYLOAD_LEN + 1]] = payload_len.to_be_bytes();
+pub(crate) fn complete<const LEN: usize>(
+    bytes: &mut [u8; LEN],
+    at: usize,
+    payload_len: u16,
+    ecn: Ecn,
+) {
+    bytes[at + 1] |= (ecn as u8) << 4;
+    put16(bytes, at + PAYLOAD_LEN, payload_len);
 }

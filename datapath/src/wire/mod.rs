@@ -45,14 +45,26 @@ impl Ecn {
     }
 }
 
-/// The two bytes at `N` of a header, in network order.
+/// The two bytes at `at` of a header, in network order.
 #[inline]
 pub(crate) const fn be16<const LEN: usize>(bytes: &[u8; LEN], at: usize) -> u16 {
     u16::from_be_bytes([bytes[at], bytes[at + 1]])
 }
 
-/// The four bytes at `N` of a header, in network order.
+/// The four bytes at `at` of a header, in network order.
 #[inline]
 pub(crate) const fn be32<const LEN: usize>(bytes: &[u8; LEN], at: usize) -> u32 {
     u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+}
+
+/// Writes `value` in network order at `at`.
+#[inline]
+pub(crate) fn put16<const LEN: usize>(bytes: &mut [u8; LEN], at: usize, value: u16) {
+    [bytes[at], bytes[at + 1]] = value.to_be_bytes();
+}
+
+/// Writes `value` in network order at `at`.
+#[inline]
+pub(crate) fn put32<const LEN: usize>(bytes: &mut [u8; LEN], at: usize, value: u32) {
+    [bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]] = value.to_be_bytes();
 }

@@ -2,7 +2,7 @@
 
 //! TCP options (RFC 9293, section 3.2; RFC 7323; RFC 2018).
 
-use super::be32;
+use super::{be32, put32};
 use crate::units::{SeqNum, TsVal};
 
 const END: u8 = 0;
@@ -120,12 +120,12 @@ pub fn timestamps_only(area: &[u8]) -> Option<Timestamps> {
     Some(timestamps(&[v0, v1, v2, v3, e0, e1, e2, e3]))
 }
 
-/// Writes the padded timestamps option.
+/// Writes, at `at`, the padded timestamps option.
 #[inline]
-pub(crate) fn emit_timestamps(area: &mut [u8; TIMESTAMPS_LEN], ts: Timestamps) {
-    area[..4].copy_from_slice(&TIMESTAMPS_PREFIX);
-    area[4..8].copy_from_slice(&ts.val.0.to_be_bytes());
-    area[8..].copy_from_slice(&ts.ecr.0.to_be_bytes());
+pub(crate) fn emit_timestamps<const LEN: usize>(bytes: &mut [u8; LEN], at: usize, ts: Timestamps) {
+    put32(bytes, at, u32::from_be_bytes(TIMESTAMPS_PREFIX));
+    put32(bytes, at + 4, ts.val.0);
+    put32(bytes, at + 8, ts.ecr.0);
 }
 
 /// Most SACK blocks that fit beside the timestamps option.
@@ -246,7 +246,7 @@ mod tests {
             ecr: TsVal(u32::MAX),
         };
         let mut area = [0; TIMESTAMPS_LEN];
-        emit_timestamps(&mut area, ts);
+        emit_timestamps(&mut area, 0, ts);
         assert_eq!(timestamps_only(&area), Some(ts));
         assert_eq!(Options::parse(&area).timestamps, Some(ts));
     }

@@ -2,7 +2,7 @@
 
 //! TCP headers (RFC 9293, section 3.1).
 
-use super::{be16, be32};
+use super::{be16, be32, put16, put32};
 use crate::units::SeqNum;
 use core::ops::BitOr;
 
@@ -138,14 +138,14 @@ pub(crate) struct Fields {
     pub(crate) window: u16,
 }
 
-/// Writes everything of the fixed part but ports and checksum.
+/// Writes, at `at`, everything of the fixed part but ports and checksum.
 #[inline]
-pub(crate) fn emit(header: &mut [u8; HEADER_LEN], fields: &Fields) {
-    header[SEQ..SEQ + 4].copy_from_slice(&fields.seq.get().to_be_bytes());
-    header[ACK..ACK + 4].copy_from_slice(&fields.ack.get().to_be_bytes());
-    header[DATA_OFFSET] = (fields.header_len as u8) << 2;
-    header[FLAGS] = fields.flags.0;
-    header[WINDOW..WINDOW + 2].copy_from_slice(&fields.window.to_be_bytes());
+pub(crate) fn emit<const LEN: usize>(bytes: &mut [u8; LEN], at: usize, fields: &Fields) {
+    put32(bytes, at + SEQ, fields.seq.get());
+    put32(bytes, at + ACK, fields.ack.get());
+    bytes[at + DATA_OFFSET] = (fields.header_len as u8) << 2;
+    bytes[at + FLAGS] = fields.flags.0;
+    put16(bytes, at + WINDOW, fields.window);
 }
 
 /// A header with the ports filled in.
