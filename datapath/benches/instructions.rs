@@ -11,12 +11,14 @@ use nix::sys::wait::{waitpid, WaitStatus};
 use nix::unistd::Pid;
 use std::error::Error;
 use std::process::{Command, Stdio};
-use workload::{Workload, WORKLOADS};
+use workload::{BATCH, WORKLOADS};
 
 /// Says to the child which workload to run, and how many segments.
 const CHILD: &str = "DATAPATH_BENCH_INSTRUCTIONS";
 const FEW: u32 = 4;
-const MANY: u32 = 204;
+const MANY: u32 = FEW + 200;
+const _: () = assert!(MANY + WARM_UP <= BATCH);
+const WARM_UP: u32 = 100;
 
 fn main() {
     if let Ok(task) = std::env::var(CHILD) {
@@ -44,7 +46,7 @@ fn run_child(task: &str) {
         .find(|(known, _)| *known == name)
         .expect("a workload");
     let mut workload = make();
-    for _ in 0..100 {
+    for _ in 0..WARM_UP {
         workload.step();
     }
     workload.refill();

@@ -5,17 +5,17 @@
 mod workload;
 
 use criterion::{criterion_group, criterion_main, Criterion, Throughput};
-use workload::{Workload, WORKLOADS};
+use workload::{BATCH, WORKLOADS};
 
 fn segments(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("segments");
-    group.throughput(Throughput::Elements(u64::from(Workload::BATCH)));
+    group.throughput(Throughput::Elements(u64::from(BATCH)));
     for (name, make) in WORKLOADS {
         let mut workload = make();
         group.bench_function(*name, |bencher| {
             bencher.iter(|| {
                 workload.refill();
-                for _ in 0..Workload::BATCH {
+                for _ in 0..BATCH {
                     workload.step();
                 }
             });

@@ -20,8 +20,14 @@ const MSS: u32 = 1448;
 const RPC: u32 = 64;
 const RING: u32 = 16 << 20;
 
-/// A workload's name, and how to make it.
-pub const WORKLOADS: &[(&str, fn() -> Workload)] = &[
+/// Segments that can be run between two refills.
+pub const BATCH: u32 = 1000;
+
+/// Makes a workload.
+pub type Make = fn() -> Workload;
+
+/// Workloads by name.
+pub const WORKLOADS: &[(&str, Make)] = &[
     ("rx-in-order", || Workload::new(Kind::RxInOrder)),
     ("rx-hole", || Workload::new(Kind::RxHole)),
     ("ack", || Workload::new(Kind::Ack)),
@@ -108,15 +114,12 @@ impl Workload {
             Kind::RxInOrder | Kind::RxHole => self.free(),
             Kind::Ack => {
                 self.acknowledge(self.conn.proto.snd_max().get());
-                self.control(Bytes(MSS * Self::BATCH), Bytes::ZERO);
+                self.control(Bytes(MSS * BATCH), Bytes::ZERO);
             }
             Kind::Tx => self.acknowledge(self.conn.proto.snd_max().get()),
             Kind::Rpc => {}
         }
     }
-
-    /// Segments that can be run between two refills.
-    pub const BATCH: u32 = 1000;
 
     /// Processes one segment, or one exchange.
     #[inline]

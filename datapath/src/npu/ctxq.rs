@@ -6,10 +6,10 @@ use super::dma::Written;
 use super::inline::Port;
 use super::meta::Notification;
 
-/// Delivers a notification, after the payload it announces is in place.
+/// Delivers a notification, unless it is empty, after the payload it announces is in place.
 #[inline]
-pub fn notify<P: Port>(port: &mut P, notification: Option<&Notification>, _payload: Written) {
-    if let Some(notification) = notification {
+pub fn notify<P: Port>(port: &mut P, notification: &Notification, _payload: Written) {
+    if !notification.is_empty() {
         port.notify(notification);
     }
 }

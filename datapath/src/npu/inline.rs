@@ -89,10 +89,10 @@ pub fn rx<P: Port, const N: usize>(
     let out = proto::rx(&mut conn.proto, &conn.pre.params, &summary, now);
     let work = post::rx(&mut conn.post, &out);
     let written = dma::write(port, work.write);
-    if let Some(ack) = &work.ack {
+    if let Some(ack) = &out.ack {
         dma::acknowledge(port, &conn.pre.template, ack, written);
     }
-    ctxq::notify(port, work.notification.as_ref(), written);
+    ctxq::notify(port, &work.notification, written);
     if out.flags.has(RxFlags::CAN_SEND) {
         tx(conn, now, port);
     }

@@ -246,6 +246,17 @@ pub struct Notification {
     pub report: Option<CongestionReport>,
 }
 
+impl Notification {
+    /// Whether there is nothing to tell.
+    #[inline]
+    pub const fn is_empty(&self) -> bool {
+        self.events.is_empty()
+            && self.rx_bytes.is_zero()
+            && self.tx_acked.is_zero()
+            && self.report.is_none()
+    }
+}
+
 /// A piece of a payload ring.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct RingSlice {

@@ -3,7 +3,7 @@
 //! Post-processing: buffer addresses, statistics, notifications. May run in parallel for one connection: all updates
 //! of its state commute.
 
-use super::meta::{AckMeta, CongestionReport, Events, Notification, Params, RingSlice, TxMeta};
+use super::meta::{CongestionReport, Events, Notification, Params, RingSlice, TxMeta};
 use super::proto::{HcOut, RxFlags, RxOut};
 use super::state::PostState;
 use crate::units::{Bytes, Micros};
@@ -13,10 +13,8 @@ use crate::units::{Bytes, Micros};
 pub struct RxWork {
     /// Payload to write: where to, and where it is in the segment.
     pub write: Option<(RingSlice, u32)>,
-    /// The acknowledgment to send after that.
-    pub ack: Option<AckMeta>,
-    /// The notification to deliver after that.
-    pub notification: Option<Notification>,
+    /// What to notify of after that, unless it is empty.
+    pub notification: Notification,
 }
 
 /// A received segment.
@@ -32,10 +30,20 @@ pub fn rx(state: &mut PostState, out: &RxOut) -> RxWork {
         };
         (slice, payload.segment_offset)
     });
+    let notification = Notification {
+        cookie: state.cookie,
+        context: state.context,
+        events: out.events,
+        rx_bytes: out.delivered,
+        tx_acked: out.acked,
+        report: out
+            .flags
+            .has(RxFlags::REPORT)
+            .then(|| state.take_report(out)),
+    };
     RxWork {
         write,
-        ack: out.ack,
-        notification: state.notification(out),
+        notification,
     }
 }
 
@@ -70,25 +78,33 @@ pub(super) fn gso_size(params: &Params, len: Bytes) -> Option<Bytes> {
 impl PostState {
     #[inline]
     fn count_rx(&mut self, out: &RxOut) {
-        let fast_retransmit = u32::from(out.events.has(Events::FAST_RETRANSMIT));
         let counters = &mut self.counters;
         counters.rx_segments += 1;
         counters.rx_bytes += u64::from(out.delivered.0);
-        counters.rx_discarded += u64::from(out.discarded.0);
-        counters.rx_dropped += u64::from(out.dropped.is_some());
         counters.tx_acks += u64::from(out.ack.is_some());
-        if !out.flags.is_empty() {
-            counters.rx_out_of_order += u64::from(out.flags.has(RxFlags::OUT_OF_ORDER));
-            counters.dup_acks += u64::from(out.flags.has(RxFlags::DUP_ACK));
-            counters.ce_segments += u64::from(out.flags.has(RxFlags::CE));
-            counters.fast_retransmits += u64::from(fast_retransmit);
-        }
         self.acked += out.acked;
-        self.ecn += out.ecn;
-        self.fast_retransmits = self.fast_retransmits.saturating_add(fast_retransmit);
         if let Some(rtt) = out.rtt {
             self.sample_rtt(rtt);
         }
+        if !out.flags.is_empty() {
+            self.count_unusual(out);
+        }
+    }
+
+    #[inline(never)]
+    fn count_unusual(&mut self, out: &RxOut) {
+        let fast_retransmit = out.events.has(Events::FAST_RETRANSMIT);
+        let counters = &mut self.counters;
+        counters.rx_discarded += u64::from(out.discarded.0);
+        counters.rx_dropped += u64::from(out.dropped.is_some());
+        counters.rx_out_of_order += u64::from(out.flags.has(RxFlags::OUT_OF_ORDER));
+        counters.dup_acks += u64::from(out.flags.has(RxFlags::DUP_ACK));
+        counters.ce_segments += u64::from(out.flags.has(RxFlags::CE));
+        counters.fast_retransmits += u64::from(fast_retransmit);
+        self.ecn += out.ecn;
+        self.fast_retransmits = self
+            .fast_retransmits
+            .saturating_add(u32::from(fast_retransmit));
     }
 
     //= https://www.rfc-editor.org/rfc/rfc6298#section-2
@@ -109,22 +125,7 @@ impl PostState {
         self.srtt = Micros((self.srtt.0 - self.srtt.0 / 8 + rtt.0 / 8).max(1));
     }
 
-    #[inline]
-    fn notification(&mut self, out: &RxOut) -> Option<Notification> {
-        let report = out.flags.has(RxFlags::REPORT);
-        if out.delivered.is_zero() && out.acked.is_zero() && out.events.is_empty() && !report {
-            return None;
-        }
-        Some(Notification {
-            cookie: self.cookie,
-            context: self.context,
-            events: out.events,
-            rx_bytes: out.delivered,
-            tx_acked: out.acked,
-            report: report.then(|| self.take_report(out)),
-        })
-    }
-
+    #[cold]
     fn take_report(&mut self, out: &RxOut) -> CongestionReport {
         let report = CongestionReport {
             acked: self.acked,

@@ -192,12 +192,18 @@ fn read_options(area: &[u8]) -> (Option<Timestamps>, Option<options::SackBlock>)
     if let Some(timestamps) = options::timestamps_only(area) {
         return (Some(timestamps), None);
     }
+    parse_options(area)
+}
+
+#[cold]
+fn parse_options(area: &[u8]) -> (Option<Timestamps>, Option<options::SackBlock>) {
     let options = Options::parse(area);
     (options.timestamps, options.sack)
 }
 
 //= https://www.rfc-editor.org/rfc/rfc9293#section-3.1
 //# The receiver MUST check it (MUST-3).
+#[inline(never)]
 fn verify(pre: &PreState, head: &[u8], segment: &[u8], ident: &Ident) -> Result<(), Reject> {
     if let (Addresses::V4 { .. }, Some(ip)) = (&pre.tuple.addresses, head.first_chunk()) {
         if !ipv4::Header(ip).checksum_is_valid() {
@@ -215,6 +221,7 @@ fn verify(pre: &PreState, head: &[u8], segment: &[u8], ident: &Ident) -> Result<
     }
 }
 
+#[cold]
 fn punt_reason(flags: Flags) -> PuntReason {
     if flags.has(Flags::RST) {
         PuntReason::Rst

@@ -79,6 +79,7 @@ impl<const N: usize> ProtoState<N> {
     }
 
     /// The report covers everything acknowledged up to this segment.
+    #[cold]
     fn report(&mut self, out: &mut RxOut) {
         out.flags.insert(RxFlags::REPORT);
         out.flags.set(
@@ -115,6 +116,7 @@ impl<const N: usize> ProtoState<N> {
     }
 
     /// An acknowledgment during recovery: the end of it, or of one hole.
+    #[cold]
     fn advance_recovery(&mut self, params: &Params, seg: &Summary) {
         if !seg.ack.before(self.recover) {
             self.flags.remove(ProtoFlags::RECOVERY);
@@ -167,6 +169,7 @@ impl<const N: usize> ProtoState<N> {
         }
     }
 
+    #[cold]
     fn count_duplicate(&mut self, params: &Params, seg: &Summary, out: &mut RxOut) {
         out.flags.insert(RxFlags::DUP_ACK);
         if self.flags.has(ProtoFlags::RECOVERY) {
@@ -201,6 +204,7 @@ impl<const N: usize> ProtoState<N> {
     //= https://www.rfc-editor.org/rfc/rfc5681#section-3.2
     //# The TCP sender SHOULD use the "fast retransmit" algorithm to detect
     //# and repair loss, based on incoming duplicate ACKs.
+    #[cold]
     fn fast_retransmit(&mut self, params: &Params, out: &mut RxOut) {
         //= https://www.rfc-editor.org/rfc/rfc6582#section-3.1
         //# the
@@ -247,8 +251,10 @@ impl<const N: usize> ProtoState<N> {
         self.snd_wl2 = seg.ack;
     }
 
+    #[cold]
     fn congestion_echoed(&mut self, params: &Params, out: &mut RxOut) {
         out.ecn = out.acked;
+        out.flags.insert(RxFlags::ECHO);
         self.flags.insert(ProtoFlags::ECE_SEEN);
         //= https://www.rfc-editor.org/rfc/rfc3168#section-6.1.2
         //# TCP should not react to congestion indications more than

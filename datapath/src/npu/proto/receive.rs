@@ -28,6 +28,10 @@ crate::npu::meta::bit_set! {
         CE = 16,
         /// The connection has something to transmit: schedule it.
         CAN_SEND = 32,
+        /// Payload was discarded, or the whole segment dropped.
+        DISCARDED = 64,
+        /// It carried ECN-Echo.
+        ECHO = 128,
     }
 }
 
@@ -176,6 +180,7 @@ impl<const N: usize> ProtoState<N> {
         reason: DropReason,
         out: &mut RxOut,
     ) {
+        out.flags.insert(RxFlags::DISCARDED);
         out.dropped = Some(reason);
         out.discarded = seg.payload_len;
         if reason == DropReason::NoTimestamp {
@@ -198,16 +203,36 @@ impl<const N: usize> ProtoState<N> {
     /// Takes in payload and FIN.
     #[inline]
     fn receive(&mut self, params: &Params, seg: &Summary, out: &mut RxOut) -> Ack {
+        let room = self.rx_end.bytes_since(self.rcv_nxt);
+        let plain = seg.seq == self.rcv_nxt
+            && seg.payload_len <= room
+            && self.ooo.is_empty()
+            && !seg.flags.has(Flags::FIN)
+            && !self.flags.has(ProtoFlags::FIN_SEEN);
+        if !plain {
+            return self.receive_any(params, seg, out);
+        }
+        out.write = Some(RxPayload {
+            pos: self.rx_map.pos(seg.seq),
+            segment_offset: seg.payload_offset,
+            len: seg.payload_len,
+        });
+        out.delivered = seg.payload_len;
+        self.rcv_nxt += seg.payload_len;
+        self.echo_congestion(params, seg, out)
+            .max(self.pace_ack(params))
+    }
+
+    /// As [`Self::receive`], whatever the segment holds.
+    #[inline(never)]
+    fn receive_any(&mut self, params: &Params, seg: &Summary, out: &mut RxOut) -> Ack {
         let mut ack = self.echo_congestion(params, seg, out);
         let end = seg.seq + seg.payload_len;
         if seg.flags.has(Flags::FIN) {
             self.note_fin(end);
         }
-        let limit = if self.flags.has(ProtoFlags::FIN_SEEN) {
-            self.peer_fin
-        } else {
-            self.rx_end
-        };
+        let fin_seen = self.flags.has(ProtoFlags::FIN_SEEN);
+        let limit = if fin_seen { self.peer_fin } else { self.rx_end };
         let start = seg.seq.max(self.rcv_nxt);
         let len = end.min(limit.min(self.rx_end)).bytes_since(start);
         let before = self.rcv_nxt;
@@ -215,18 +240,18 @@ impl<const N: usize> ProtoState<N> {
             ack = ack.max(self.place(params, seg, start, len, out));
         }
         if len != seg.payload_len {
+            out.flags.insert(RxFlags::DISCARDED);
             out.discarded = seg.payload_len - out.write.map_or(Bytes::ZERO, |write| write.len);
             ack = Ack::Bare;
         }
         out.delivered = self.rcv_nxt.bytes_since(before);
-        if self.flags.has(ProtoFlags::FIN_SEEN) {
+        if fin_seen {
             ack = ack.max(self.take_fin(out));
         }
         ack
     }
 
     /// Finds the place of `len` bytes of payload that begin at `start`, in the window.
-    #[inline]
     fn place(
         &mut self,
         params: &Params,
@@ -254,14 +279,20 @@ impl<const N: usize> ProtoState<N> {
         }
         out.write = Some(write);
         self.rcv_nxt = start + len;
-        if !self.ooo.is_empty() {
-            //= https://www.rfc-editor.org/rfc/rfc5681#section-4.2
-            //# the TCP receiver SHOULD send
-            //# an immediate ACK when it receives a data segment that fills in all
-            //# or part of a gap in the sequence space.
-            self.rcv_nxt = self.ooo.take_until(self.rcv_nxt);
-            return Ack::Bare;
+        if self.ooo.is_empty() {
+            return self.pace_ack(params);
         }
+        //= https://www.rfc-editor.org/rfc/rfc5681#section-4.2
+        //# the TCP receiver SHOULD send
+        //# an immediate ACK when it receives a data segment that fills in all
+        //# or part of a gap in the sequence space.
+        self.rcv_nxt = self.ooo.take_until(self.rcv_nxt);
+        Ack::Bare
+    }
+
+    /// When to acknowledge data that arrived in order.
+    #[inline]
+    fn pace_ack(&mut self, params: &Params) -> Ack {
         //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.6.3
         //# an ACK SHOULD be generated for at least every second full-sized segment
         if self.rcv_nxt.bytes_since(self.last_ack_sent) > params.rcv_mss {
