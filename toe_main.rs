@@ -10,7 +10,7 @@ mod net;
 use driver::{
     control::{self, registry::CONNECTIONS, Connection},
     device::{Observer, Registry, DEVICES},
-    family::{self, ToeSocket},
+    family::{self, Sockets, ToeSocket, SOCKETS},
     netlink,
 };
 use net::{
@@ -37,6 +37,7 @@ module! {
 struct ToeModule {
     _netlink: genetlink::Registration,
     _family: Registration<ToeSocket>,
+    _sockets: Holder<Sockets>,
     _connections: Connections,
     _work: Holder<OwnedQueue>,
     _netdevs: Pin<KBox<NetdevNotifier<Observer>>>,
@@ -61,10 +62,12 @@ impl kernel::Module for ToeModule {
         let freezer = Freezer::new()?;
         let table = CONNECTIONS.set(Arc::pin_init(FlowTable::new(), GFP_KERNEL)?)?;
         let netdevs = KBox::pin_init(NetdevNotifier::new(Observer), GFP_KERNEL)?;
+        let sockets = SOCKETS.set(Arc::pin_init(Sockets::new(), GFP_KERNEL)?)?;
         let family = family::register(*module_parameters::family.value())?;
         Ok(ToeModule {
             _netlink: netlink::register()?,
             _family: family,
+            _sockets: sockets,
             _connections: Connections,
             _work: work,
             _netdevs: netdevs,

@@ -29,8 +29,6 @@ impl TcpInfo {
     getters! {
         /// Payload bytes received in order.
         rx_bytes: tcpi_bytes_received as u64;
-        /// Payload bytes that the peer acknowledged.
-        tx_bytes: tcpi_bytes_acked as u64;
         /// Segments received.
         rx_segs: tcpi_segs_in as u64;
         /// Segments sent.
@@ -51,6 +49,13 @@ impl TcpInfo {
         snd_wnd: tcpi_snd_wnd as u32;
         /// Window offered to the peer, in bytes.
         rcv_wnd: tcpi_rcv_wnd as u32;
+    }
+
+    /// Payload bytes sent, each counted once.
+    pub(crate) fn tx_bytes(&self) -> u64 {
+        self.0
+            .tcpi_bytes_sent
+            .saturating_sub(self.0.tcpi_bytes_retrans)
     }
 
     /// Congestion window in bytes.

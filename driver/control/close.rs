@@ -63,7 +63,8 @@ impl Connection {
         self.close_if_due();
     }
 
-    pub(super) fn is_orphaned(&self) -> bool {
+    /// Whether the program has closed the socket.
+    pub(crate) fn is_orphaned(&self) -> bool {
         self.control.lock(&BhDisabled::new()).orphaned
     }
 

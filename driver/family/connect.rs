@@ -50,6 +50,7 @@ impl ToeSocket {
             this.set_phase(Phase::Listening);
             sock.set_state(uapi::TCP_LISTEN);
             inner.set_events(Arc::new(Forward::new(sock), GFP_KERNEL)?);
+            Self::list(sock);
         }
         Ok(())
     }
@@ -63,6 +64,7 @@ impl ToeSocket {
                 inner.set_events(Arc::new(Forward::new(sock), GFP_KERNEL)?);
                 this.set_phase(Phase::Connecting);
                 this.replay.decide();
+                Self::list(sock);
             }
             inner
         };
@@ -90,6 +92,7 @@ impl ToeSocket {
         if let (Ok(inner), Ok(events)) = (this.inner(), Arc::new(Forward::new(sock), GFP_KERNEL)) {
             inner.set_events(events);
         }
+        Self::list(sock);
         Self::established(sock);
     }
 
@@ -108,7 +111,10 @@ impl ToeSocket {
                     this.connection.populate(connection);
                     this.set_phase(Phase::Offloaded);
                 }
-                Err(_) => this.set_phase(Phase::Fallback),
+                Err(reason) => {
+                    this.reason.populate(reason);
+                    this.set_phase(Phase::Fallback);
+                }
             }
             sock.set_state(uapi::TCP_ESTABLISHED);
         }

@@ -9,11 +9,12 @@ mod connect;
 mod io;
 mod options;
 mod release;
+mod sockets;
 pub(crate) mod stream;
 mod wakeup;
 
 use crate::{
-    driver::control::Connection,
+    driver::control::{fallback::Reason, Connection},
     net::{
         errno::ENOTCONN,
         family::{Family, Registration, StreamSocket},
@@ -38,6 +39,7 @@ use kernel::{
     uaccess::{UserPtr, UserSlice},
 };
 use options::Replay;
+pub(crate) use sockets::{Carrier, Sockets, SOCKETS};
 
 /// How far a socket has come.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -77,6 +79,10 @@ pub(crate) struct ToeSocket {
     inner: SpinLock<Option<Arc<InnerSocket>>>,
     /// Set when `phase` becomes [`Phase::Offloaded`].
     connection: SetOnce<Arc<Connection>>,
+    /// Set when `phase` becomes [`Phase::Fallback`].
+    reason: SetOnce<Reason>,
+    /// By which it is listed, 0 if it isn't.
+    number: Atomic<u64>,
     #[pin]
     replay: Replay,
 }
@@ -132,6 +138,8 @@ impl StreamSocket for ToeSocket {
                 new_spinlock!(Some(inner), "ToeSocket::inner")
             },
             connection: SetOnce::new(),
+            reason: SetOnce::new(),
+            number: Atomic::new(0),
             replay <- Replay::new(sk.family() == uapi::AF_TOE),
         })
     }

@@ -35,6 +35,7 @@ impl ToeSocket {
 
     /// The program closed the socket.
     pub(super) fn close(sock: &Sock<Self>) {
+        Self::unlist(sock);
         let this = sock.data();
         let mut guard = sock.lock();
         this.set_phase(Phase::Released);

@@ -3,7 +3,10 @@
 
 use super::uapi;
 use crate::{
-    driver::device::{Group, DEVICES},
+    driver::{
+        control::fallback::Reason,
+        device::{Group, DEVICES},
+    },
     net::{
         genetlink::{Dump, Listing, Message},
         netns::Net,
@@ -25,6 +28,16 @@ impl Dump for List {
     const CMD: u8 = uapi::CMD_STATS_GET as u8;
 
     fn run(net: &Net, listing: &mut Listing<'_>) -> Result {
+        let mut fallbacks = KVec::new();
+        for (reason, value) in Reason::counts() {
+            let counter = Counter {
+                group: uapi::COUNTER_GROUP_FALLBACK,
+                name: reason.name(),
+                value,
+            };
+            fallbacks.push(counter, GFP_KERNEL)?;
+        }
+        show(listing, None, &fallbacks)?;
         let mut devices = DEVICES.get().ok_or(ENODEV)?.all(net.cookie())?;
         devices.sort_unstable_by_key(|device| device.ifindex());
         for device in &devices {

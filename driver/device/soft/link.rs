@@ -266,7 +266,7 @@ impl Link {
 
     pub(super) fn visit_counters(&self, visit: &mut dyn FnMut(Group, &'static str, u64)) {
         let stats = &self.stats;
-        visit(Group::Event, "installed", stats.installed.get());
+        visit(Group::Event, "offloaded", stats.installed.get());
         visit(Group::Event, "held", stats.held.get());
         stats.rejects.visit(visit);
         for (name, counter) in [

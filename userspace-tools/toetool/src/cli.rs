@@ -33,7 +33,7 @@ pub enum Command {
     Dev(DevCommand),
     /// Connections: who carries each, or why no device does, and counters.
     Conn(ConnFilter),
-    /// Counters of the network namespace and of each device.
+    /// Counters of each device, and of connections that no device carries.
     Stats(StatsFilter),
 }
 
@@ -108,7 +108,7 @@ impl ConnFilter {
 /// Which counters to show.
 #[derive(Debug, Default, Args)]
 pub struct StatsFilter {
-    /// Only those of this device; without it, the namespace's and all devices'.
+    /// Only those of this device; without it, those of all devices and of none.
     pub netdev: Option<String>,
     /// Only those of these groups.
     #[arg(long, value_enum, value_delimiter = ',', value_name = "GROUP")]

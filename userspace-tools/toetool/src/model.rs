@@ -225,10 +225,10 @@ impl Connection {
     }
 }
 
-/// The counters of a device, or those of the namespace that belong to none.
+/// The counters of a device, or those that belong to none.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Stats {
-    /// Index of the device's netdev; `None` for the namespace.
+    /// Index of the device's netdev; `None` for what belongs to none.
     pub ifindex: Option<u32>,
     /// Name of the device's netdev.
     pub ifname: Option<String>,

@@ -114,7 +114,7 @@ pub fn stats(all: &[Stats], filter: &StatsFilter) -> String {
         let title = match (&stats.ifname, stats.ifindex) {
             (Some(name), _) => name.clone(),
             (None, Some(index)) => format!("if{index}"),
-            (None, None) => "network namespace".to_string(),
+            (None, None) => "no device".to_string(),
         };
         text += &title;
         text.push('\n');
@@ -173,7 +173,7 @@ listen            -     511  0.0.0.0:6379   *:*             kernel              
 
     #[test]
     fn stats__zero_is_left_out_unless_asked_for() {
-        let quiet = "network namespace\n    fallback no-device  2\nveth0\n    event    rx-segs  12\n";
+        let quiet = "no device\n    fallback no-device  2\nveth0\n    event    rx-segs  12\n";
         assert_eq!(stats(&recorded::stats(), &StatsFilter::default()), quiet);
         let all = StatsFilter { all: true, ..StatsFilter::default() };
         assert!(stats(&recorded::stats(), &all).contains("    drop     bad-checksum  0\n"));
