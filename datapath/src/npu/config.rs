@@ -272,3 +272,6 @@ impl ConnectionConfig {
         params
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -25,6 +25,9 @@ pub mod proto;
 pub mod state;
 pub mod template;
 
+#[cfg(test)]
+mod testing;
+
 pub use config::{ConfigError, ConnectionConfig};
 pub use inline::Port;
 pub use meta::{HostControl, Notification};

@@ -142,3 +142,6 @@ impl PostState {
         report
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -231,3 +231,6 @@ fn punt_reason(flags: Flags) -> PuntReason {
         PuntReason::NoAck
     }
 }
+
+#[cfg(test)]
+mod tests;

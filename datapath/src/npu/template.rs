@@ -175,3 +175,6 @@ impl Template {
         [bytes[TCP + tcp::CHECKSUM], bytes[TCP + tcp::CHECKSUM + 1]] = field;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,6 +13,9 @@ mod control;
 mod receive;
 mod transmit;
 
+#[cfg(test)]
+mod tests;
+
 pub use control::{host_control, HcOut};
 pub use receive::{rx, RxFlags, RxOut};
 pub use transmit::tx;

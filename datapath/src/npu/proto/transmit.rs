@@ -48,7 +48,7 @@ pub fn tx<const N: usize>(
         state.timed_end = end;
         state.timed_at = now;
     }
-    if plan.len < params.mss || plan.last {
+    if plan.len < params.mss || (plan.last && plan.len > params.mss) {
         state.small_end = end;
     }
     if state.flags.has(ProtoFlags::ACK_OWED) {
