@@ -4,7 +4,8 @@
 //! C header: [`include/uapi/linux/tcp.h`](srctree/include/uapi/linux/tcp.h)
 
 use super::{bindings as b, sock::AnySock};
-use kernel::prelude::*;
+use core::{mem::size_of, ptr};
+use kernel::{ffi::c_int, prelude::*};
 
 /// `TCP_INFO` of a kernel TCP socket.
 pub(crate) struct TcpInfo(b::tcp_info);
@@ -79,4 +80,85 @@ impl TcpInfo {
     pub(crate) fn backlog(&self) -> u32 {
         self.0.tcpi_sacked
     }
+
+    /// The same with what `progress` says instead of what kernel TCP knew when it gave the connection away.
+    pub(crate) fn with(mut self, progress: &Progress) -> Self {
+        let info = &mut self.0;
+        let mss = info.tcpi_snd_mss.max(1);
+        info.tcpi_state = progress.state as u8;
+        info.tcpi_snd_mss = progress.mss;
+        info.tcpi_unacked = progress.in_flight.div_ceil(mss);
+        info.tcpi_notsent_bytes = progress.unsent;
+        info.tcpi_rtt = progress.srtt_us;
+        info.tcpi_rttvar = progress.rttvar_us;
+        info.tcpi_rto = progress.rto_us;
+        info.tcpi_snd_cwnd = (progress.cwnd / mss).max(1);
+        info.tcpi_snd_ssthresh = progress.ssthresh / mss;
+        info.tcpi_snd_wnd = progress.snd_wnd;
+        info.tcpi_rcv_wnd = progress.rcv_wnd;
+        info.tcpi_bytes_received += progress.rx_bytes;
+        info.tcpi_bytes_sent += progress.tx_bytes;
+        info.tcpi_bytes_retrans += progress.retransmitted;
+        info.tcpi_bytes_acked += progress.acknowledged;
+        info.tcpi_segs_in += progress.rx_segs as u32;
+        info.tcpi_segs_out += progress.tx_segs as u32;
+        info.tcpi_total_retrans += progress.retransmits as u32;
+        info.tcpi_total_rto += progress.timeouts as u16;
+        info.tcpi_rcv_ooopack += progress.rx_out_of_order as u32;
+        self
+    }
+
+    /// As `getsockopt(2)` gives it.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        // SAFETY: The structure has no padding but what `of` zeroed and the kernel filled in, so all its bytes are
+        // initialised.
+        unsafe {
+            core::slice::from_raw_parts(ptr::from_ref(&self.0).cast(), size_of::<b::tcp_info>())
+        }
+    }
+}
+
+/// How far a data-path has brought a connection since kernel TCP gave it away.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Progress {
+    /// `TCP_*` of the state.
+    pub(crate) state: c_int,
+    /// Payload bytes of a full-sized segment.
+    pub(crate) mss: u32,
+    /// Bytes sent and not acknowledged.
+    pub(crate) in_flight: u32,
+    /// Bytes not sent yet.
+    pub(crate) unsent: u32,
+    /// SRTT in microseconds.
+    pub(crate) srtt_us: u32,
+    /// RTTVAR in microseconds.
+    pub(crate) rttvar_us: u32,
+    /// Retransmission timeout in microseconds.
+    pub(crate) rto_us: u32,
+    /// Congestion window in bytes.
+    pub(crate) cwnd: u32,
+    /// Slow start threshold in bytes.
+    pub(crate) ssthresh: u32,
+    /// SND.WND in bytes.
+    pub(crate) snd_wnd: u32,
+    /// RCV.WND in bytes.
+    pub(crate) rcv_wnd: u32,
+    /// Payload bytes received in order.
+    pub(crate) rx_bytes: u64,
+    /// Payload bytes sent, again ones included.
+    pub(crate) tx_bytes: u64,
+    /// Payload bytes sent again.
+    pub(crate) retransmitted: u64,
+    /// Payload bytes acknowledged.
+    pub(crate) acknowledged: u64,
+    /// Segments received.
+    pub(crate) rx_segs: u64,
+    /// Segments sent.
+    pub(crate) tx_segs: u64,
+    /// Retransmissions begun.
+    pub(crate) retransmits: u64,
+    /// Retransmission timeouts.
+    pub(crate) timeouts: u64,
+    /// Segments received ahead of a hole.
+    pub(crate) rx_out_of_order: u64,
 }

@@ -5,7 +5,7 @@ use super::{may_be_handed_over, wakeup::Forward, Phase, ToeSocket};
 use crate::{
     driver::control::Connection,
     net::{
-        errno::{EALREADY, EINPROGRESS},
+        errno::{EALREADY, ECONNRESET, EINPROGRESS, EOPNOTSUPP},
         ksocket::InnerSocket,
         msg::MsgFlags,
         sock::{PollEvents, Sock},
@@ -57,6 +57,9 @@ impl ToeSocket {
 
     pub(super) fn connect(sock: &Sock<Self>, addr: &SockAddr, nonblock: bool) -> Result {
         let this = sock.data();
+        if let Some(connection) = this.connection.as_ref() {
+            return Self::connect_again(sock, connection, addr);
+        }
         let inner = {
             let _guard = sock.lock();
             let inner = Self::inner_for(sock, addr.family())?;
@@ -83,6 +86,25 @@ impl ToeSocket {
                 }
                 sock.take_error().and(Err(e))
             }
+        }
+    }
+
+    /// `connect()` on a socket that is or was offloaded.
+    fn connect_again(sock: &Sock<Self>, connection: &Connection, addr: &SockAddr) -> Result {
+        let _guard = sock.lock();
+        let this = sock.data();
+        if addr.family() == uapi::AF_UNSPEC {
+            if !connection.stream().closed() {
+                connection.abort();
+                sock.report_error(ECONNRESET.into());
+            }
+            this.set_phase(Phase::Disconnected);
+            return Ok(());
+        }
+        match this.phase() {
+            Phase::Disconnected => Err(EOPNOTSUPP.into()),
+            // The first call after a non-blocking one learns that it has succeeded.
+            _ => this.inner()?.connect(addr, true),
         }
     }
 

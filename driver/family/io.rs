@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Sending and receiving on an offloaded connection, through its payload buffers.
 
-use super::{stream::Stream, ToeSocket};
+use super::{stream::Stream, Phase, ToeSocket};
 use crate::{
     driver::control::Connection,
     net::{
-        errno::EOPNOTSUPP,
+        errno::{ENOTCONN, EOPNOTSUPP},
         msg::{MsgFlags, RecvMsg, SendMsg},
         sock::{PollEvents, Shut, Sock, SockGuard, Timeout},
     },
@@ -89,12 +89,14 @@ impl ToeSocket {
         let mut timeout = sock.recv_timeout(flags.intersects(MsgFlags::DONTWAIT));
         let target = sock.recv_low_water(flags.intersects(MsgFlags::WAITALL), msg.len());
         let peek = flags.intersects(MsgFlags::PEEK);
+        let this = sock.data();
         let stream = connection.stream();
         let mut guard = sock.lock();
         let mut received = 0;
         loop {
             // Looked at before the data: what came before the end is in the buffer by then.
-            let ended = stream.peer_closed() || sock.shut().contains(Shut::RECV);
+            let peer_closed = stream.peer_closed();
+            let ended = stream.closed() || sock.shut().contains(Shut::RECV);
             let skip = if peek { received } else { 0 };
             let wanted = stream
                 .readable()
@@ -118,28 +120,29 @@ impl ToeSocket {
                     };
                 }
             }
-            if received >= target || received == msg.len() || ended {
+            if received >= target || received == msg.len() || peer_closed {
                 return Ok(received);
             }
-            let waited = if sock.has_error() {
-                if received == 0 {
-                    sock.take_error()
-                } else {
-                    Ok(())
-                }
-            } else {
-                let skip = if peek { received } else { 0 };
-                guard.wait_until(&mut timeout, || {
-                    stream.readable() > skip
-                        || stream.peer_closed()
-                        || sock.has_error()
-                        || sock.shut().contains(Shut::RECV)
-                })
-            };
-            match waited {
-                Ok(()) if !sock.has_error() || received == 0 => {}
-                Err(e) if received == 0 => return Err(e),
-                _ => return Ok(received),
+            if received > 0 && (ended || sock.has_error()) {
+                return Ok(received);
+            }
+            sock.take_error()?;
+            if ended {
+                return match this.phase() {
+                    Phase::Disconnected => Err(ENOTCONN.into()),
+                    _ => Ok(0),
+                };
+            }
+            let skip = if peek { received } else { 0 };
+            let waited = guard.wait_until(&mut timeout, || {
+                stream.readable() > skip
+                    || stream.peer_closed()
+                    || stream.closed()
+                    || sock.has_error()
+                    || sock.shut().contains(Shut::RECV)
+            });
+            if let Err(e) = waited {
+                return if received > 0 { Ok(received) } else { Err(e) };
             }
         }
     }
@@ -148,7 +151,7 @@ impl ToeSocket {
     pub(super) fn poll_offloaded(sock: &Sock<Self>, stream: &Stream) -> PollEvents {
         let mut events = PollEvents::default();
         let shut = sock.shut();
-        let ended = stream.peer_closed() || shut.contains(Shut::RECV);
+        let ended = stream.peer_closed() || stream.closed() || shut.contains(Shut::RECV);
         if stream.closed() || (ended && shut.contains(Shut::SEND)) {
             events |= PollEvents::HUP;
         }

@@ -6,6 +6,7 @@
 //! possible, the inner socket serves the connection for life (fallback).
 
 mod connect;
+mod info;
 mod io;
 mod options;
 mod release;
@@ -54,17 +55,20 @@ enum Phase {
     Fallback,
     /// Connected; a device serves the connection.
     Offloaded,
+    /// Was connected, until the program connected it to nobody.
+    Disconnected,
     /// Closed by the program.
     Released,
 }
 
 impl Phase {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::Idle,
         Self::Connecting,
         Self::Listening,
         Self::Fallback,
         Self::Offloaded,
+        Self::Disconnected,
         Self::Released,
     ];
 }
@@ -199,7 +203,14 @@ impl StreamSocket for ToeSocket {
     }
 
     fn getsockopt(sock: &Sock<Self>, level: c_int, name: c_int, value: &mut GetOpt) -> Result {
-        sock.data().inner()?.getsockopt(level, name, value)
+        let this = sock.data();
+        let inner = this.inner()?;
+        match this.connection.as_ref() {
+            Some(connection) if (level, name) == (uapi::SOL_TCP, uapi::TCP_INFO) => {
+                value.write(info::tcp_info(connection, &inner)?.as_bytes())
+            }
+            _ => inner.getsockopt(level, name, value),
+        }
     }
 
     fn sendmsg(sock: &Sock<Self>, msg: &mut SendMsg<'_>) -> Result<usize> {

@@ -89,7 +89,7 @@ impl ToeSocket {
             Phase::Connecting | Phase::Listening => inner().map(Carrier::KernelForNow),
             Phase::Fallback => inner().map(|inner| Carrier::Kernel(inner, self.reason.copy())),
             Phase::Offloaded => self.connection.as_ref().cloned().map(Carrier::Device),
-            Phase::Idle | Phase::Released => None,
+            Phase::Idle | Phase::Disconnected | Phase::Released => None,
         }
     }
 }

@@ -197,7 +197,6 @@ impl Stream {
 
     /// The connection is gone, whether it ended well or not; wakes everybody who waits.
     pub(crate) fn close(&self) {
-        self.peer_closed.store(true, Release);
         self.closed.store(true, Release);
         self.with_owner(|owner| owner.wake_all());
     }
