@@ -345,11 +345,20 @@ static void thaw(struct sock *sk)
 	sk->sk_backlog_rcv = sk->sk_prot->backlog_rcv;
 }
 
+/* What the kernel counts as established becomes something else, without being counted as reset. */
+static void leave_established(struct sock *sk, int state)
+{
+	TCP_DEC_STATS(sock_net(sk), TCP_MIB_CURRESTAB);
+	smp_store_release(&sk->sk_state, state);
+}
+
 /* Ends a frozen socket's connection without a word; the socket remains. */
 static void disconnect(struct sock *sk)
 {
-	if (sk->sk_state != TCP_CLOSE)
+	if (sk->sk_state != TCP_CLOSE) {
+		leave_established(sk, TCP_LAST_ACK);
 		sk->sk_prot->disconnect(sk, 0);
+	}
 	thaw(sk);
 	tcp_sk(sk)->repair = 0;
 }
@@ -403,8 +412,7 @@ void toe_helper_tcp_release_time_wait(struct socket *sock, u32 snd_nxt, u32 rcv_
 	tp->rx_opt.ts_recent_stamp = ktime_get_seconds();
 	WRITE_ONCE(tp->linger2, min(seconds * HZ, TCP_TIMEWAIT_LEN));
 	sock_reset_flag(sk, SOCK_LINGER);
-	TCP_DEC_STATS(sock_net(sk), TCP_MIB_CURRESTAB);
-	smp_store_release(&sk->sk_state, TCP_FIN_WAIT2);
+	leave_established(sk, TCP_FIN_WAIT2);
 	thaw(sk);
 	tp->repair = 0;
 	release_sock(sk);
