@@ -5,6 +5,7 @@ use super::{may_be_handed_over, wakeup::Forward, Phase, ToeSocket};
 use crate::{
     driver::control::Connection,
     net::{
+        context::BhDisabled,
         errno::{EALREADY, ECONNRESET, EINPROGRESS, EOPNOTSUPP},
         ksocket::InnerSocket,
         msg::MsgFlags,
@@ -28,7 +29,7 @@ impl ToeSocket {
         }
         let inner = InnerSocket::new(sock, family)?;
         this.replay.onto(&inner)?;
-        let old = this.inner.lock().replace(inner.clone());
+        let old = this.inner.lock(&BhDisabled::new()).replace(inner.clone());
         drop(old);
         Ok(inner)
     }

@@ -17,6 +17,7 @@ mod wakeup;
 use crate::{
     driver::control::{fallback::Reason, Connection},
     net::{
+        context::{new_bh_spinlock, BhDisabled, BhSpinLock},
         errno::ENOTCONN,
         family::{Family, Registration, StreamSocket},
         ksocket::InnerSocket,
@@ -31,11 +32,10 @@ use core::mem::size_of;
 use kernel::{
     error::Error,
     ffi::{c_int, c_uint},
-    new_spinlock,
     prelude::*,
     sync::{
         atomic::{Acquire, Atomic, Release},
-        Arc, SetOnce, SpinLock,
+        Arc, SetOnce,
     },
     uaccess::{UserPtr, UserSlice},
 };
@@ -80,7 +80,7 @@ impl Phase {
 pub(crate) struct ToeSocket {
     phase: Atomic<u32>,
     #[pin]
-    inner: SpinLock<Option<Arc<InnerSocket>>>,
+    inner: BhSpinLock<Option<Arc<InnerSocket>>>,
     /// Set when `phase` becomes [`Phase::Offloaded`].
     connection: SetOnce<Arc<Connection>>,
     /// Set when `phase` becomes [`Phase::Fallback`].
@@ -112,7 +112,8 @@ impl ToeSocket {
 
     /// The inner socket; `ENOTCONN` when the program has closed this one.
     fn inner(&self) -> Result<Arc<InnerSocket>> {
-        self.inner.lock().clone().ok_or_else(|| ENOTCONN.into())
+        let inner = self.inner.lock(&BhDisabled::new()).clone();
+        inner.ok_or_else(|| ENOTCONN.into())
     }
 }
 
@@ -139,7 +140,7 @@ impl StreamSocket for ToeSocket {
             phase: Atomic::new(phase as u32),
             inner <- {
                 let inner = inner?;
-                new_spinlock!(Some(inner), "ToeSocket::inner")
+                new_bh_spinlock!(Some(inner), "ToeSocket::inner")
             },
             connection: SetOnce::new(),
             reason: SetOnce::new(),

@@ -5,6 +5,7 @@ use super::{Phase, ToeSocket};
 use crate::{
     driver::control::Connection,
     net::{
+        context::BhDisabled,
         errno::ENOTCONN,
         sock::{Shut, Sock},
         uapi,
@@ -55,7 +56,7 @@ impl ToeSocket {
             connection.stream().disown();
             connection.orphan();
         }
-        let inner = this.inner.lock().take();
+        let inner = this.inner.lock(&BhDisabled::new()).take();
         if let Some(inner) = &inner {
             if this.connection.as_ref().is_none() {
                 inner.clear_events();

@@ -7,17 +7,17 @@
 
 use crate::net::{
     buffer::PayloadBuffer,
+    context::{new_bh_spinlock, BhDisabled, BhSpinLock},
     sock::{AnySock, PollEvents},
 };
 use kernel::{
     iov::{IovIterDest, IovIterSource},
-    new_spinlock,
     prelude::*,
     sync::{
         aref::ARef,
         atomic::{Acquire, Atomic, Relaxed, Release},
         barrier::smp_mb,
-        Arc, SpinLock,
+        Arc,
     },
 };
 
@@ -58,7 +58,7 @@ pub(crate) struct Stream {
     room_wanted: Atomic<bool>,
     /// The socket, while the program has it open.
     #[pin]
-    owner: SpinLock<Option<ARef<AnySock>>>,
+    owner: BhSpinLock<Option<ARef<AnySock>>>,
 }
 
 impl Stream {
@@ -78,7 +78,7 @@ impl Stream {
             peer_closed: Atomic::new(false),
             closed: Atomic::new(false),
             room_wanted: Atomic::new(false),
-            owner <- new_spinlock!(Some(owner), "Stream::owner"),
+            owner <- new_bh_spinlock!(Some(owner), "Stream::owner"),
         })
     }
 
@@ -203,7 +203,7 @@ impl Stream {
 
     /// Calls `f` with the socket if the program still has it open.
     pub(crate) fn with_owner(&self, f: impl FnOnce(&AnySock)) {
-        let owner = self.owner.lock().clone();
+        let owner = self.owner.lock(&BhDisabled::new()).clone();
         if let Some(owner) = owner {
             f(&owner);
         }
@@ -211,7 +211,7 @@ impl Stream {
 
     /// The program has closed the socket: nobody is woken any more.
     pub(crate) fn disown(&self) {
-        let owner = self.owner.lock().take();
+        let owner = self.owner.lock(&BhDisabled::new()).take();
         drop(owner);
     }
 }
