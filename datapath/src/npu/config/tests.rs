@@ -4,6 +4,8 @@ use super::*;
 use crate::npu::testing::config;
 use crate::npu::Connection;
 
+type Change<'a> = &'a dyn Fn(&mut ConnectionConfig);
+
 fn check(change: impl FnOnce(&mut ConnectionConfig)) -> Result<ConnectionConfig, ConfigError> {
     let mut config = config();
     change(&mut config);
@@ -12,7 +14,7 @@ fn check(change: impl FnOnce(&mut ConnectionConfig)) -> Result<ConnectionConfig,
 
 #[test]
 fn check__refuses_with_reason() {
-    let refused: [(&dyn Fn(&mut ConnectionConfig), ConfigError); 12] = [
+    let refused: [(Change<'_>, ConfigError); 12] = [
         (&|c| c.path.mss = 0, ConfigError::Mss),
         (&|c| c.path.mss = u16::MAX, ConfigError::Mss),
         (&|c| c.rx.size = 4095, ConfigError::RingSize),
@@ -51,7 +53,7 @@ fn check__refuses_with_reason() {
 
 #[test]
 fn config__round_trip() {
-    let changes: [&dyn Fn(&mut ConnectionConfig); 5] = [
+    let changes: [Change<'_>; 5] = [
         &|_| {},
         &|c| {
             c.tx.tail = c.tx.head + Bytes(500);
