@@ -50,19 +50,23 @@ impl Events for Connection {
         self.expire_by(Moment::now().after_us(delay));
     }
 
-    fn notify(&self, notification: &Notification) {
+    fn notify(&self, notification: &Notification, bh: &BhDisabled) {
         let peer_fin = notification.events.has(Happened::PEER_FIN);
-        self.stream
-            .notify(notification.rx_bytes.0, notification.tx_acked.0, peer_fin);
+        self.stream.notify(
+            notification.rx_bytes.0,
+            notification.tx_acked.0,
+            peer_fin,
+            bh,
+        );
         if !notification.events.is_empty()
             || notification.report.is_some()
             || self.attentive.load(Relaxed)
         {
-            self.notified(notification);
+            self.notified(notification, bh);
         }
     }
 
-    fn punt(&self, punt: Punt) {
+    fn punt(&self, punt: Punt, _: &BhDisabled) {
         if punt.flags.has(Flags::RST) {
             match punt.window.judge_rst(punt.seq) {
                 RstVerdict::Reset => self.reset_by_peer(),
@@ -114,11 +118,10 @@ impl InnerEvents for Connection {
 
 impl Connection {
     /// The rest of a notification, that most don't need.
-    fn notified(&self, notification: &Notification) {
+    fn notified(&self, notification: &Notification, bh: &BhDisabled) {
         let happened = notification.events;
         let (before, after, cwnd) = {
-            let bh = BhDisabled::new();
-            let mut control = self.control.lock(&bh);
+            let mut control = self.control.lock(bh);
             let before = control.state;
             if !notification.tx_acked.is_zero() || happened.has(Happened::WINDOW_OPENED) {
                 control.progressed();

@@ -102,7 +102,7 @@ fn hand_over(inner: &Arc<InnerSocket>, owner: ARef<AnySock>) -> Result<Arc<Conne
         GFP_KERNEL,
     )?;
     if snapshot.fin_received() {
-        connection.stream().notify(0, 0, true);
+        connection.stream().notify(0, 0, true, &BhDisabled::new());
     }
     registry::add(&connection)?;
     let installed = claim.install(Install {

@@ -16,6 +16,7 @@ pub(crate) use registry::{Observer, Registry, DEVICES};
 use crate::{
     driver::family::stream::PayloadBuffers,
     net::{
+        context::BhDisabled,
         dst::Dst,
         netdevice::{LinkType, Name},
         netns::NetCookie,
@@ -188,7 +189,7 @@ pub(crate) struct Punt {
 /// Who is told what happens to a connection.
 ///
 /// Except for [`waits`](Self::waits), methods are called without any lock of the device held and one at a time, in the
-/// order of what they tell; in softirq or process context, with bottom halves disabled: they must not sleep.
+/// order of what they tell. Bottom halves are disabled, whatever the context: they must not sleep.
 pub(crate) trait Events: Send + Sync {
     /// The connection waits for something a timer must watch over. Told once for each bit, until
     /// [`OffloadedConnection::timers`] is called.
@@ -197,12 +198,12 @@ pub(crate) trait Events: Send + Sync {
     fn waits(&self, outcome: Outcome);
 
     /// The data-path notifies.
-    fn notify(&self, notification: &Notification);
+    fn notify(&self, notification: &Notification, bh: &BhDisabled);
 
     /// A segment the data-path doesn't process. Delivered after the notifications of segments before it; if punts
     /// arrive faster than they are delivered, later ones are dropped.
-    fn punt(&self, punt: Punt);
+    fn punt(&self, punt: Punt, bh: &BhDisabled);
 
-    /// The device was detached: what is sent from now on is lost. Called in process context.
+    /// The device was detached: what is sent from now on is lost. Called in process context, in no particular order.
     fn device_gone(&self);
 }

@@ -167,7 +167,13 @@ impl Stream {
     }
 
     /// Takes in what the data-path has done, and wakes whoever waits for it.
-    pub(crate) fn notify(&self, received: u32, acknowledged: u32, peer_closed: bool) {
+    pub(crate) fn notify(
+        &self,
+        received: u32,
+        acknowledged: u32,
+        peer_closed: bool,
+        bh: &BhDisabled,
+    ) {
         let mut events = PollEvents::default();
         if received != 0 {
             self.rx_tail
@@ -191,7 +197,9 @@ impl Stream {
             }
         }
         if events != PollEvents::default() {
-            self.with_owner(|owner| owner.wake(events));
+            if let Some(owner) = &*self.owner.lock(bh) {
+                owner.wake(events);
+            }
         }
     }
 
@@ -201,17 +209,19 @@ impl Stream {
         self.with_owner(|owner| owner.wake_all());
     }
 
-    /// Calls `f` with the socket if the program still has it open.
+    /// Calls `f` with the socket if the program still has it open. `f` runs under a spinlock: it may wake, no more.
     pub(crate) fn with_owner(&self, f: impl FnOnce(&AnySock)) {
-        let owner = self.owner.lock(&BhDisabled::new()).clone();
-        if let Some(owner) = owner {
-            f(&owner);
+        let bh = BhDisabled::new();
+        let owner = self.owner.lock(&bh);
+        if let Some(owner) = &*owner {
+            f(owner);
         }
     }
 
     /// The program has closed the socket: nobody is woken any more.
     pub(crate) fn disown(&self) {
-        let owner = self.owner.lock(&BhDisabled::new()).take();
+        let bh = BhDisabled::new();
+        let owner = self.owner.lock(&bh).take();
         drop(owner);
     }
 }

@@ -191,7 +191,7 @@ impl Flow {
                 self.link.transmit(&mut output.frames);
             }
             if let Some(events) = events.take() {
-                output.tell(&*events);
+                output.tell(&*events, bh);
             }
             if self.undelivered.fetch_sub(runs, Full) == runs {
                 return;

@@ -3,7 +3,7 @@
 
 use crate::{
     driver::device::{Events, Punt},
-    net::skbuff::SkBuffQueue,
+    net::{context::BhDisabled, skbuff::SkBuffQueue},
 };
 use datapath::npu::{meta::CongestionReport, Notification};
 
@@ -65,12 +65,13 @@ impl Output {
 
     /// Tells the owner.
     #[inline]
-    pub(super) fn tell(&mut self, events: &dyn Events) {
-        if let Some(notification) = self.notification.take() {
-            events.notify(&notification);
+    pub(super) fn tell(&mut self, events: &dyn Events, bh: &BhDisabled) {
+        if let Some(notification) = &self.notification {
+            events.notify(notification, bh);
+            self.notification = None;
         }
         if let Some(punt) = self.punt.take() {
-            events.punt(punt);
+            events.punt(punt, bh);
         }
     }
 }

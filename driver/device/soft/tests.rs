@@ -8,7 +8,7 @@ use crate::{
         },
         family::stream::PayloadBuffers,
     },
-    net::{buffer::PayloadBuffer, netns::Net},
+    net::{buffer::PayloadBuffer, context::BhDisabled, netns::Net},
 };
 use datapath::{
     npu::{
@@ -69,7 +69,7 @@ impl End {
 impl Events for End {
     fn waits(&self, _: Outcome) {}
 
-    fn notify(&self, notification: &Notification) {
+    fn notify(&self, notification: &Notification, _: &BhDisabled) {
         let before = self.received.fetch_add(notification.rx_bytes.0, Relaxed);
         if before + notification.rx_bytes.0 == SIZE as u32 {
             self.all.complete_all();
@@ -79,7 +79,7 @@ impl Events for End {
         }
     }
 
-    fn punt(&self, _: Punt) {
+    fn punt(&self, _: Punt, _: &BhDisabled) {
         self.punts.add(1, Relaxed);
     }
 
