@@ -15,8 +15,8 @@ help:
 setup: ## fetch the toolchain, a kernel and the guest's userland; all targets do this first
 	@scripts/setup/all
 
-modules: setup ## build toe.ko into out/modules-RELEASE
-	$(IN_ROOT) scripts/build modules
+modules: setup ## build toe.ko into out/modules-RELEASE, and the tools
+	$(IN_ROOT) scripts/build modules tools
 
 tools: setup ## build toetool, toe_run and its library into out/tools
 	$(IN_ROOT) scripts/build tools
@@ -51,13 +51,16 @@ bench: payload ## AF_TOE beside kernel TCP: instructions per operation, rates, l
 demo: payload ## Redis, memcached and nginx over AF_TOE; out/demo.json
 	scripts/vm --name demo /payload/selftests/demo/run.sh
 
-vm: payload ## a shell in a virtual machine with this build in /payload
+shell: payload ## a shell in a virtual machine, with this build in /payload
 	scripts/vm --shell
 
-shell: setup ## a shell in the toolchain root
+root-shell: setup ## a shell in the toolchain root
 	$(IN_ROOT) bash
+
+install: ## install toe.ko and the tools built here on this machine, or below DESTDIR
+	scripts/install
 
 clean: ## remove what was built here (not the cache)
 	rm -rf out
 
-.PHONY: help setup modules tools payload lint test debug-kernel test-debug ci bench demo vm shell clean
+.PHONY: help setup modules tools payload lint test debug-kernel test-debug ci bench demo shell root-shell install clean
