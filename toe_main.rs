@@ -15,7 +15,7 @@ use driver::{
 };
 use net::{
     family::Registration, flow_table::FlowTable, genetlink, global::Holder,
-    netdevice::NetdevNotifier, tcp_repair::Freezer, workqueue::OwnedQueue,
+    netdevice::NetdevNotifier, sysctl, tcp_repair::Freezer, workqueue::OwnedQueue,
 };
 
 module! {
@@ -36,6 +36,7 @@ module! {
 /// What the module holds while it is loaded; dropped from the first to the last.
 struct ToeModule {
     _netlink: genetlink::Registration,
+    _sysctls: sysctl::Registration,
     _family: Registration<ToeSocket>,
     _sockets: Holder<Sockets>,
     _connections: Connections,
@@ -66,6 +67,7 @@ impl kernel::Module for ToeModule {
         let family = family::register(*module_parameters::family.value())?;
         Ok(ToeModule {
             _netlink: netlink::register()?,
+            _sysctls: driver::sysctl::register()?,
             _family: family,
             _sockets: sockets,
             _connections: Connections,

@@ -6,6 +6,7 @@ pub(crate) mod control;
 pub(crate) mod device;
 pub(crate) mod family;
 pub(crate) mod netlink;
+pub(crate) mod sysctl;
 
 use crate::net::{global::Global, workqueue::OwnedQueue};
 

@@ -198,6 +198,18 @@ impl AnySock {
         unsafe { b::toe_helper_sk_rcvbuf(self.as_ptr()) }.max(0) as usize
     }
 
+    /// Whether the program has set `SO_RCVBUF`.
+    pub(crate) fn has_rcvbuf_set(&self) -> bool {
+        // SAFETY: By the type invariant.
+        unsafe { b::toe_helper_sk_bufs_locked(self.as_ptr()) & b::SOCK_RCVBUF_LOCK as c_int != 0 }
+    }
+
+    /// Whether the program has set `SO_SNDBUF`.
+    pub(crate) fn has_sndbuf_set(&self) -> bool {
+        // SAFETY: By the type invariant.
+        unsafe { b::toe_helper_sk_bufs_locked(self.as_ptr()) & b::SOCK_SNDBUF_LOCK as c_int != 0 }
+    }
+
     /// How long receiving may block.
     pub(crate) fn recv_timeout(&self, nonblock: bool) -> Timeout {
         // SAFETY: By the type invariant.

@@ -7,8 +7,7 @@
 use super::{bindings as b, netns::Net};
 use core::{ptr, ptr::NonNull};
 use kernel::{
-    error::{from_result, to_result},
-    ffi::{c_int, c_void},
+    ffi::c_int,
     prelude::*,
     str::CStr,
     sync::atomic::{Atomic, Relaxed},
@@ -38,106 +37,20 @@ impl Number {
     }
 }
 
-/// A setting that is one of several words.
-pub(crate) struct Choice {
-    chosen: Atomic<u32>,
-    words: &'static [&'static CStr],
-}
+/// A number with its file's name.
+pub(crate) type Entry = (&'static CStr, &'static Number);
 
-impl Choice {
-    /// Longest word, its terminating zero and the newline that may follow it included, in bytes.
-    const MAX_WORD: usize = 32;
-
-    /// One of `words`, at first the one at index `chosen`.
-    pub(crate) const fn new(words: &'static [&'static CStr], chosen: usize) -> Self {
-        assert!(chosen < words.len());
-        let mut i = 0;
-        while i < words.len() {
-            assert!(words[i].to_bytes_with_nul().len() < Self::MAX_WORD);
-            i += 1;
-        }
-        Self {
-            chosen: Atomic::new(chosen as u32),
-            words,
-        }
-    }
-
-    /// The index of the word at the moment.
-    pub(crate) fn get(&self) -> usize {
-        self.chosen.load(Relaxed) as usize
-    }
-
-    /// The `proc_handler`.
-    ///
-    /// # Safety
-    ///
-    /// Called by the sysctl layer only, for a table whose `data` is a static `Choice`.
-    unsafe extern "C" fn handler(
-        table: *const b::ctl_table,
-        write: c_int,
-        buffer: *mut c_void,
-        len: *mut usize,
-        pos: *mut b::loff_t,
-    ) -> c_int {
-        from_result(|| {
-            // SAFETY: By this function's contract.
-            let this = unsafe { &*(*table).data.cast_const().cast::<Self>() };
-            let mut word = [0u8; Self::MAX_WORD];
-            let shown = this
-                .words
-                .get(this.get())
-                .ok_or(EINVAL)?
-                .to_bytes_with_nul();
-            word[..shown.len()].copy_from_slice(shown);
-            let copy = b::ctl_table {
-                data: word.as_mut_ptr().cast(),
-                maxlen: Self::MAX_WORD as c_int,
-                ..Default::default()
-            };
-            // SAFETY: `word` has room for `maxlen` bytes; the rest is what the sysctl layer passed.
-            to_result(unsafe { b::proc_dostring(&copy, write, buffer, len, pos) })?;
-            if write != 0 {
-                let word = CStr::from_bytes_until_nul(&word).map_err(|_| EINVAL)?;
-                let index = this.words.iter().position(|w| *w == word).ok_or(EINVAL)?;
-                this.chosen.store(index as u32, Relaxed);
-            }
-            Ok(0)
-        })
-    }
-}
-
-/// A setting with its file's name.
-pub(crate) enum Entry {
-    /// A number.
-    Number(&'static CStr, &'static Number),
-    /// One of several words.
-    Choice(&'static CStr, &'static Choice),
-}
-
-impl Entry {
-    /// As C has it: readable by everybody, writable by root.
-    fn table(&self) -> b::ctl_table {
-        let mode = 0o644;
-        match *self {
-            Self::Number(name, number) => b::ctl_table {
-                procname: name.as_ptr().cast(),
-                data: number.value.as_ptr().cast(),
-                maxlen: size_of::<c_int>() as c_int,
-                mode,
-                proc_handler: Some(b::proc_dointvec_minmax),
-                extra1: ptr::from_ref(&number.min).cast_mut().cast(),
-                extra2: ptr::from_ref(&number.max).cast_mut().cast(),
-                ..Default::default()
-            },
-            Self::Choice(name, choice) => b::ctl_table {
-                procname: name.as_ptr().cast(),
-                data: ptr::from_ref(choice).cast_mut().cast(),
-                maxlen: Choice::MAX_WORD as c_int,
-                mode,
-                proc_handler: Some(Choice::handler),
-                ..Default::default()
-            },
-        }
+/// As C has it: readable by everybody, writable by root.
+fn table_entry((name, number): &Entry) -> b::ctl_table {
+    b::ctl_table {
+        procname: name.as_ptr().cast(),
+        data: number.value.as_ptr().cast(),
+        maxlen: size_of::<c_int>() as c_int,
+        mode: 0o644,
+        proc_handler: Some(b::proc_dointvec_minmax),
+        extra1: ptr::from_ref(&number.min).cast_mut().cast(),
+        extra2: ptr::from_ref(&number.max).cast_mut().cast(),
+        ..Default::default()
     }
 }
 
@@ -147,7 +60,7 @@ impl Entry {
 ///
 /// ```ignore
 /// static LIMIT: Number = Number::new(16, 0, 100);
-/// let _settings = Registration::new(c"net/mine", &[Entry::Number(c"limit", &LIMIT)])?; // /proc/sys/net/mine/limit
+/// let _settings = Registration::new(c"net/mine", &[(c"limit", &LIMIT)])?; // /proc/sys/net/mine/limit
 /// ```
 ///
 /// # Invariants
@@ -173,7 +86,7 @@ impl Registration {
     pub(crate) fn new(path: &'static CStr, entries: &[Entry]) -> Result<Self> {
         let mut table = KVec::with_capacity(entries.len(), GFP_KERNEL)?;
         for entry in entries {
-            table.push(entry.table(), GFP_KERNEL)?;
+            table.push(table_entry(entry), GFP_KERNEL)?;
         }
         // SAFETY: The table has as many elements, which stay where they are until they have been taken back; all they
         // point to is static. Handlers may be called with any of the sysctl layer's arguments.

@@ -18,6 +18,7 @@ use crate::{
     driver::{
         device::{Install, Marks},
         family::stream::{PayloadBuffers, Stream},
+        sysctl,
     },
     net::{
         buffer::PayloadBuffer,
@@ -59,6 +60,9 @@ impl Connection {
 }
 
 fn hand_over(inner: &Arc<InnerSocket>, owner: ARef<AnySock>) -> Result<Arc<Connection>, Reason> {
+    if !sysctl::enabled() {
+        return Err(Reason::Disabled);
+    }
     let mut moving = Moving::new(inner)?;
     let route = Route::of(inner, moving.snapshot())?;
     let buffers = new_buffers(inner.sk(), moving.snapshot())?;
@@ -140,13 +144,13 @@ fn tuple(snapshot: &Snapshot) -> FourTuple {
     }
 }
 
-/// Payload buffers as large as the socket's, and large enough for the window that the peer was offered.
+/// Payload buffers as large as the program or the administrator wants them, and large enough for the window that the peer was offered.
 fn new_buffers(sk: &AnySock, snapshot: &Snapshot) -> Result<Arc<PayloadBuffers>> {
     let offered = snapshot.unread() as usize + snapshot.rcv_wnd() as usize;
     Ok(Arc::new(
         PayloadBuffers {
-            rx: PayloadBuffer::new(ring_size(sk.rcvbuf().max(offered)))?,
-            tx: PayloadBuffer::new(ring_size(sk.sndbuf()))?,
+            rx: PayloadBuffer::new(ring_size(sysctl::receive_buffer(sk).max(offered)))?,
+            tx: PayloadBuffer::new(ring_size(sysctl::send_buffer(sk)))?,
         },
         GFP_KERNEL,
     )?)

@@ -77,6 +77,7 @@ int toe_helper_sk_take_err(struct sock *sk);
 void toe_helper_sk_set_err(struct sock *sk, int err);
 int toe_helper_sk_sndbuf(struct sock *sk);
 int toe_helper_sk_rcvbuf(struct sock *sk);
+int toe_helper_sk_bufs_locked(struct sock *sk);
 long toe_helper_sk_rcvtimeo(struct sock *sk, bool noblock);
 long toe_helper_sk_sndtimeo(struct sock *sk, bool noblock);
 int toe_helper_sk_rcvlowat(struct sock *sk, int waitall, int len);

@@ -165,6 +165,12 @@ int toe_helper_sk_rcvbuf(struct sock *sk)
 	return READ_ONCE(sk->sk_rcvbuf);
 }
 
+/* Which buffers' sizes the program has set: SOCK_RCVBUF_LOCK, SOCK_SNDBUF_LOCK. */
+int toe_helper_sk_bufs_locked(struct sock *sk)
+{
+	return READ_ONCE(sk->sk_userlocks) & (SOCK_RCVBUF_LOCK | SOCK_SNDBUF_LOCK);
+}
+
 long toe_helper_sk_rcvtimeo(struct sock *sk, bool noblock)
 {
 	return sock_rcvtimeo(sk, noblock);
