@@ -167,15 +167,8 @@ impl Registration {
             ..Default::default()
         };
         let name = name.to_bytes_with_nul();
-        for (to, from) in family
-            .name
-            .get_mut(..name.len())
-            .ok_or(EINVAL)?
-            .iter_mut()
-            .zip(name)
-        {
-            *to = *from as _;
-        }
+        let room = family.name.get_mut(..name.len()).ok_or(EINVAL)?;
+        room.copy_from_slice(name);
         let family = KBox::pin(Opaque::new(family), GFP_KERNEL)?;
         // SAFETY: The family is valid and stays where it is until it has been unregistered; its operations are static.
         unsafe {

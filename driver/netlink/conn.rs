@@ -19,7 +19,7 @@ use crate::{
 };
 use core::net::IpAddr;
 use datapath::{npu::config::MAX_RING, units::Micros, wire::Addresses};
-use kernel::{prelude::*, sync::Arc};
+use kernel::{prelude::*, rbtree::RBTree, sync::Arc};
 
 /// `conn-get`.
 pub(super) struct List;
@@ -39,41 +39,34 @@ impl Dump for List {
                 show_socket(listing, number, &sock)?;
             }
         }
-        for orphan in orphans(net.cookie(), listing.start())? {
-            let key = ORPHAN | orphan.number();
-            listing.show(key, |message| {
-                message.uint(uapi::CONN_COOKIE, key)?;
+        for (key, connection) in &orphans(net.cookie(), listing.start())? {
+            listing.show(*key, |message| {
+                message.uint(uapi::CONN_COOKIE, *key)?;
                 message.uint(uapi::CONN_INODE, 0)?;
-                offloaded(message, &orphan)
+                offloaded(message, connection)
             })?;
         }
         Ok(())
     }
 }
 
-/// The connections of `namespace` that outlive their sockets and whose keys aren't below `start`, in order.
-fn orphans(namespace: NetCookie, start: u64) -> Result<KVec<Arc<Connection>>> {
-    let mut found = KVec::new();
-    let mut complete: Result = Ok(());
+/// The connections of `namespace` that outlive their sockets and whose keys aren't below `start`, by key.
+fn orphans(namespace: NetCookie, start: u64) -> Result<RBTree<u64, Arc<Connection>>> {
+    let mut found = RBTree::new();
+    let mut complete = Ok(());
     registry::for_each(|connection| {
-        if connection.is_orphaned()
+        let key = ORPHAN | connection.number();
+        if complete.is_ok()
+            && key >= start
+            && connection.is_orphaned()
             && connection.device().namespace() == namespace
-            && ORPHAN | connection.number() >= start
-            && complete.is_ok()
         {
             complete = found
-                .push(connection.arc(), GFP_ATOMIC)
-                .map_err(Error::from);
+                .try_create_and_insert(key, connection.arc(), GFP_ATOMIC)
+                .map(drop);
         }
     });
-    complete?;
-    found.sort_unstable_by_key(|connection: &Arc<Connection>| connection.number());
-    // The table of connections may show one twice.
-    let mut last = 0;
-    found.retain(|connection| {
-        core::mem::replace(&mut last, connection.number()) != connection.number()
-    });
-    Ok(found)
+    complete.map(|()| found)
 }
 
 fn show_socket(listing: &mut Listing<'_>, number: u64, sock: &Sock<ToeSocket>) -> Result {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Commands about devices.
 
-use super::uapi;
+use super::{devices, uapi};
 use crate::{
     driver::device::{Datapath, Device, Kind, DEVICES},
     net::{
@@ -82,10 +82,8 @@ impl Dump for List {
     const CMD: u8 = uapi::CMD_DEV_GET as u8;
 
     fn run(net: &Net, listing: &mut Listing<'_>) -> Result {
-        let mut devices = DEVICES.get().ok_or(ENODEV)?.all(net.cookie())?;
-        devices.sort_unstable_by_key(|device| device.ifindex());
-        for device in &devices {
-            let key = u64::from(device.ifindex());
+        for (ifindex, device) in &devices(net.cookie())? {
+            let key = u64::from(*ifindex);
             if key >= listing.start() {
                 listing.show(key, |message| describe(message, &**device))?;
             }

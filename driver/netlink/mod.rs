@@ -5,11 +5,15 @@ mod conn;
 mod dev;
 mod stats;
 
-use crate::net::{
-    genetlink::{Op, Registration},
-    uapi::toe_netlink as uapi,
+use crate::{
+    driver::device::{Device, DEVICES},
+    net::{
+        genetlink::{Op, Registration},
+        netns::NetCookie,
+        uapi::toe_netlink as uapi,
+    },
 };
-use kernel::prelude::*;
+use kernel::{prelude::*, rbtree::RBTree, sync::Arc};
 
 static OPS: [Op; 6] = [
     Op::one::<dev::Add>(),
@@ -28,4 +32,13 @@ pub(crate) fn register() -> Result<Registration> {
         &OPS,
         &crate::THIS_MODULE,
     )
+}
+
+/// The devices of `namespace`, by interface index.
+fn devices(namespace: NetCookie) -> Result<RBTree<u32, Arc<dyn Device>>> {
+    let mut devices = RBTree::new();
+    for device in DEVICES.get().ok_or(ENODEV)?.all(namespace)? {
+        devices.try_create_and_insert(device.ifindex(), device, GFP_KERNEL)?;
+    }
+    Ok(devices)
 }

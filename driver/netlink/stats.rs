@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Commands about counters.
 
-use super::uapi;
+use super::{devices, uapi};
 use crate::{
-    driver::{
-        control::fallback::Reason,
-        device::{Group, DEVICES},
-    },
+    driver::{control::fallback::Reason, device::Group},
     net::{
         genetlink::{Dump, Listing, Message},
         netns::Net,
@@ -38,9 +35,7 @@ impl Dump for List {
             fallbacks.push(counter, GFP_KERNEL)?;
         }
         show(listing, None, &fallbacks)?;
-        let mut devices = DEVICES.get().ok_or(ENODEV)?.all(net.cookie())?;
-        devices.sort_unstable_by_key(|device| device.ifindex());
-        for device in &devices {
+        for (ifindex, device) in &devices(net.cookie())? {
             let mut counters = KVec::new();
             let mut complete = Ok(());
             device.counters(&mut |group, name, value| {
@@ -54,7 +49,7 @@ impl Dump for List {
                 }
             });
             complete?;
-            show(listing, Some(device.ifindex()), &counters)?;
+            show(listing, Some(*ifindex), &counters)?;
         }
         Ok(())
     }

@@ -16,24 +16,25 @@
 #include "toe.h"
 
 #define MAX_CALLS 4
+#define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
 
 struct call {
 	int domain, type, protocol;
 };
 
 /*
- * Volatile, since the C library's header promises the compiler that socket()
+ * Not static, since the C library's header promises the compiler that socket()
  * calls nothing in this file.
  */
-static volatile struct call calls[MAX_CALLS];
-static volatile int ncalls;
+struct call calls[MAX_CALLS];
+int ncalls;
 
 /* What the kernel says to IPPROTO_TOE (0: a descriptor) and to all else. */
-static volatile int toe_errno, other_errno;
+int toe_errno, other_errno;
 
 long __wrap_syscall(long number, ...)
 {
-	volatile struct call *call = &calls[ncalls];
+	struct call *call = &calls[ncalls];
 	int error;
 	va_list ap;
 
@@ -99,7 +100,7 @@ static void test_all_else_stays(void)
 		{ AF_NETLINK, SOCK_DGRAM, 16 },
 	};
 
-	for (unsigned int i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+	for (unsigned int i = 0; i < ARRAY_SIZE(others); i++) {
 		CHECK(make(others[i].domain, others[i].type, others[i].protocol) == 200);
 		CHECK(ncalls == 1);
 		CHECK(calls[0].domain == others[i].domain);
