@@ -110,11 +110,11 @@ impl Connection {
         if !changed {
             return;
         }
+        // First the error, for whoever sees that the connection is gone wants to know why.
+        if let Some(error) = error {
+            self.stream.with_owner(|owner| owner.report_error(error));
+        }
         self.stream.close();
-        self.stream.with_owner(|owner| match error {
-            Some(error) => owner.report_error(error),
-            None => owner.wake_all(),
-        });
     }
 
     /// Whether the connection's end is due and wasn't ordered before; it is ordered now.

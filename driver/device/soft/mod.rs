@@ -107,10 +107,9 @@ impl Device for SoftDevice {
     }
 
     fn counters(&self, visit: &mut dyn FnMut(Group, &'static str, u64)) {
-        let bh = BhDisabled::new();
-        let mut totals: Totals = self.link.finished(&bh);
+        let mut totals: Totals = self.link.finished(&BhDisabled::new());
         self.link
-            .for_each_flow(|flow| flow.add_to(&mut totals, &bh));
+            .for_each_flow(|flow| flow.add_to(&mut totals, &BhDisabled::new()));
         totals.visit(visit);
         self.link.visit_counters(visit);
     }
