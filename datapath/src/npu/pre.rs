@@ -202,7 +202,8 @@ fn parse_options(area: &[u8]) -> (Option<Timestamps>, Option<options::SackBlock>
 }
 
 //= https://www.rfc-editor.org/rfc/rfc9293#section-3.1
-//# The receiver MUST check it (MUST-3).
+//# The sender MUST generate it (MUST-2) and the receiver MUST check it
+//# (MUST-3).
 #[inline(never)]
 fn verify(pre: &PreState, head: &[u8], segment: &[u8], ident: &Ident) -> Result<(), Reject> {
     if let (Addresses::V4 { .. }, Some(ip)) = (&pre.tuple.addresses, head.first_chunk()) {

@@ -52,7 +52,7 @@ impl Options {
     /// Reads the options area of a header; what is malformed ends it, what is unknown is skipped.
     //= https://www.rfc-editor.org/rfc/rfc9293#section-3.1
     //# A TCP implementation MUST (MUST-6) ignore without error any TCP
-    //# option it does not implement, assuming that the option has a length
+    //# Option it does not implement, assuming that the option has a length
     //# field.
     pub fn parse(mut area: &[u8]) -> Self {
         let mut out = Self::default();

@@ -206,9 +206,10 @@ impl<const N: usize> ProtoState<N> {
     //# and repair loss, based on incoming duplicate ACKs.
     #[cold]
     fn fast_retransmit(&mut self, params: &Params, out: &mut RxOut) {
-        //= https://www.rfc-editor.org/rfc/rfc6582#section-3.1
-        //# the
-        //# fast retransmit procedure is invoked only if the Cumulative Acknowledgment field covers more than recover
+        //= https://www.rfc-editor.org/rfc/rfc6582#section-3.2
+        //# When the third duplicate ACK is received, the TCP sender first
+        //# checks the value of recover to see if the Cumulative
+        //# Acknowledgment field covers more than recover.
         if !self.snd_una.after(self.recover) && !params.features.has(Features::SACK) {
             return;
         }

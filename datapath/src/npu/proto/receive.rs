@@ -283,9 +283,9 @@ impl<const N: usize> ProtoState<N> {
             return self.pace_ack(params);
         }
         //= https://www.rfc-editor.org/rfc/rfc5681#section-4.2
-        //# the TCP receiver SHOULD send
-        //# an immediate ACK when it receives a data segment that fills in all
-        //# or part of a gap in the sequence space.
+        //# the receiver SHOULD send an
+        //# immediate ACK when it receives a data segment that fills in all or
+        //# part of a gap in the sequence space.
         self.rcv_nxt = self.ooo.take_until(self.rcv_nxt);
         Ack::Bare
     }
@@ -294,7 +294,8 @@ impl<const N: usize> ProtoState<N> {
     #[inline]
     fn pace_ack(&mut self, params: &Params) -> Ack {
         //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.6.3
-        //# an ACK SHOULD be generated for at least every second full-sized segment
+        //# An ACK SHOULD be generated for at least every second full-sized
+        //# segment or 2*RMSS bytes of new data
         if self.rcv_nxt.bytes_since(self.last_ack_sent) > params.rcv_mss {
             Ack::Prompt
         } else if self.quick_acks > 0 {
@@ -347,8 +348,9 @@ impl<const N: usize> ProtoState<N> {
             return if changed { Ack::Bare } else { Ack::Delayed };
         }
         //= https://www.rfc-editor.org/rfc/rfc3168#section-6.1.3
-        //# After the receipt of the CWR packet, acknowledgments for subsequent
-        //# non-CE data packets will not have the ECN-Echo flag set.
+        //# When TCP receives a CE data packet at the destination end-system, the
+        //# TCP data receiver sets the ECN-Echo flag in the TCP header of the
+        //# subsequent ACK packet.
         if seg.flags.has(Flags::CWR) {
             self.flags.remove(ProtoFlags::ECHO);
         }
