@@ -30,6 +30,7 @@ struct Shape {
 struct Side {
     mss: u16,
     bursts: u32,
+    uncut: bool,
     offload: bool,
     nodelay: bool,
     quick_acks: u8,
@@ -47,7 +48,7 @@ struct Side {
 fn sides() -> impl Strategy<Value = Side> {
     let tcp = (
         prop_oneof![Just(1u16), 2..100u16, Just(536), Just(1448), Just(8960)],
-        prop_oneof![Just(1u32), 2..50u32],
+        (prop_oneof![Just(1u32), 2..50u32], any::<bool>()),
         any::<bool>(),
         any::<bool>(),
         0..8u8,
@@ -60,7 +61,7 @@ fn sides() -> impl Strategy<Value = Side> {
         prop_oneof![9 => Just(0u32), 1 => Just(20u32)],
     );
     (tcp, rings, app).prop_map(|(tcp, rings, app)| {
-        let (mss, bursts, offload, nodelay, quick_acks, isn) = tcp;
+        let (mss, (bursts, uncut), offload, nodelay, quick_acks, isn) = tcp;
         let (tx_log, rx_log, tx_pos, rx_pos, scale) = rings;
         let (len, chunk, reinstall) = app;
         // Tiny segments: fewer bytes, or a case takes minutes.
@@ -69,6 +70,7 @@ fn sides() -> impl Strategy<Value = Side> {
         Side {
             mss,
             bursts,
+            uncut,
             offload,
             nodelay,
             quick_acks,
@@ -212,6 +214,7 @@ fn endpoint(shape: &Shape, ours: &Side, theirs: &Side, first: bool) -> Endpoint 
         config,
         data: data.collect(),
         chunk: ours.chunk,
+        uncut: ours.uncut,
         reinstall: ours.reinstall,
     }
 }

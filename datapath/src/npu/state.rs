@@ -64,6 +64,10 @@ pub struct ProtoState<const N: usize = OOO_INTERVALS> {
     pub(super) recover: SeqNum,
     /// Where the peer's data begin again after the hole at SND.UNA, when [`ProtoFlags::HOLE`].
     pub(super) hole_end: SeqNum,
+    /// End of what recovery has sent again.
+    pub(super) resent_end: SeqNum,
+    /// Added to the congestion window for segments that duplicate ACKs say have left the network.
+    pub(super) inflation: Bytes,
     /// End of the last small segment sent, for Nagle's algorithm.
     pub(super) small_end: SeqNum,
     /// End of the window of data the next congestion report is about.
@@ -110,10 +114,12 @@ super::meta::bit_set! {
         ECHO = 1024,
         /// The last segment was marked (DCTCP.CE).
         CE = 2048,
-        /// The extent of the hole at SND.UNA is known.
+        /// The extent of the hole at SND.UNA is known, and in recovery it is what is sent next.
         HOLE = 4096,
         /// The next segment may be small.
         FORCE = 8192,
+        /// Recovery was begun by duplicate ACKs, and the peer holds most of what was sent.
+        FAST = 16384,
     }
 }
 
@@ -359,6 +365,8 @@ impl<const N: usize> ProtoState<N> {
             tx_map: StreamMap::new(send.una - fin_acked, tx.head),
             recover: send.una - Bytes(1),
             hole_end: send.una,
+            resent_end: send.una,
+            inflation: Bytes::ZERO,
             small_end: send.una,
             report_mark: send.max,
             cwr_mark: send.una,

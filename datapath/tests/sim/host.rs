@@ -22,6 +22,8 @@ pub struct Endpoint {
     pub data: Vec<u8>,
     /// Largest piece its application writes or reads at once.
     pub chunk: u32,
+    /// What it sends at once stays in one piece, as between virtual devices.
+    pub uncut: bool,
     /// Per mille of steps in which the connection is handed back and over again.
     pub reinstall: u32,
 }
@@ -48,6 +50,7 @@ struct Env {
     tx: Vec<u8>,
     segment: Vec<u8>,
     sent: Vec<Vec<u8>>,
+    uncut: bool,
     readable: u32,
     writable: u32,
     peer_fin: bool,
@@ -98,14 +101,14 @@ impl Port for Env {
         }
         let len = packet.len() - header;
         match segment.gso_size {
-            None => self.sent.push(packet),
-            Some(size) => {
+            Some(size) if !self.uncut => {
                 let size = size.as_usize();
                 assert!(len > size);
                 let starts = (0..len).step_by(size);
                 self.sent
                     .extend(starts.map(|at| cut(&packet, at..len.min(at + size))));
             }
+            _ => self.sent.push(packet),
         }
     }
 
@@ -145,6 +148,7 @@ impl<const N: usize> Host<N> {
             tx: vec![0; config.tx.size as usize],
             segment: Vec::new(),
             sent: Vec::new(),
+            uncut: end.uncut,
             readable: 0,
             writable: config.tx.size,
             peer_fin: false,

@@ -81,3 +81,24 @@ fn counters__what_was_sent() {
     );
     assert_eq!(counters.timeouts, 2);
 }
+
+#[test]
+fn rx__updates_commute() {
+    let mut bench = Bench::new(&config());
+    bench.add(8 * MSS);
+    bench.tx_all();
+    let outs = [
+        bench.rx(segment(0, 500)),
+        bench.ack(1000),
+        bench.rx(segment(2000, 700)),
+        bench.rx(segment(0, 100)),
+        bench.ack(3000),
+        bench.rx(segment(500, 1500)),
+    ];
+    let run = |order: [usize; 6]| {
+        let mut state = bench.conn.post;
+        order.map(|n| rx(&mut state, &outs[n]));
+        (state.counters, state.acked, state.ecn)
+    };
+    assert_eq!(run([0, 1, 2, 3, 4, 5]), run([5, 3, 1, 4, 2, 0]));
+}

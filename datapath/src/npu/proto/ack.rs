@@ -11,6 +11,8 @@ use crate::wire::tcp::Flags;
 
 /// Duplicate ACKs that mean loss (RFC 5681, section 3.2).
 const DUP_ACK_THRESHOLD: u8 = 3;
+/// Those that mean a retransmission is lost, for they report what was sent a round trip after it.
+const RETRANSMISSION_THRESHOLD: u8 = 2;
 
 impl<const N: usize> ProtoState<N> {
     /// Processes SEG.ACK and SEG.WND of an acceptable segment.
@@ -56,6 +58,7 @@ impl<const N: usize> ProtoState<N> {
         self.snd_una = seg.ack;
         self.snd_nxt = self.snd_nxt.max(seg.ack);
         self.dup_acks = 0;
+        self.inflation = Bytes::ZERO;
         self.flags.remove(ProtoFlags::HOLE);
         //= https://www.rfc-editor.org/rfc/rfc6298#section-5
         //# (5.3) When an ACK is received that acknowledges new data, restart the
@@ -119,11 +122,37 @@ impl<const N: usize> ProtoState<N> {
     #[cold]
     fn advance_recovery(&mut self, params: &Params, seg: &Summary) {
         if !seg.ack.before(self.recover) {
-            self.flags.remove(ProtoFlags::RECOVERY);
+            self.flags.remove(ProtoFlags::RECOVERY | ProtoFlags::FAST);
             return;
         }
-        // If the peer holds data beyond the next hole, fill just that. Else send everything again.
         self.note_hole(params, seg);
+        if self.flags.has(ProtoFlags::FAST) && !params.features.has(Features::SACK) {
+            //= https://www.rfc-editor.org/rfc/rfc6582#section-3.2
+            //# If this ACK does *not* acknowledge all of the data up to and
+            //# including recover, then this is a partial ACK.  In this case,
+            //# retransmit the first unacknowledged segment.
+            self.assume_hole(params);
+        }
+        let next = self.snd_una.max(self.resent_end);
+        if !self.flags.has(ProtoFlags::HOLE) {
+            // The peer holds nothing beyond: send everything again.
+            self.snd_nxt = next;
+            self.flags.remove(ProtoFlags::FAST);
+        } else if next.before(self.hole_end) {
+            self.snd_nxt = next;
+        } else {
+            // This hole is being filled.
+            self.snd_nxt = self.snd_max;
+            self.flags.remove(ProtoFlags::HOLE);
+        }
+    }
+
+    /// Without better knowledge, one segment is missing.
+    fn assume_hole(&mut self, params: &Params) {
+        if !self.flags.has(ProtoFlags::HOLE) {
+            self.hole_end = self.snd_max.min(self.snd_una + params.mss);
+            self.flags.insert(ProtoFlags::HOLE);
+        }
     }
 
     /// Narrows down the hole at SND.UNA by what the peer says it holds beyond.
@@ -172,12 +201,17 @@ impl<const N: usize> ProtoState<N> {
     #[cold]
     fn count_duplicate(&mut self, params: &Params, seg: &Summary, out: &mut RxOut) {
         out.flags.insert(RxFlags::DUP_ACK);
-        if self.flags.has(ProtoFlags::RECOVERY) {
-            // Only the arrival of what was first sent after the retransmission means that is lost, too.
-            let newer = seg.sack.is_some_and(|block| block.end.after(self.recover));
-            if !newer {
-                return;
-            }
+        let recovering = self.flags.has(ProtoFlags::RECOVERY);
+        if !recovering || self.flags.has(ProtoFlags::FAST) {
+            //= https://www.rfc-editor.org/rfc/rfc5681#section-3.2
+            //# For each additional duplicate ACK received (after the third),
+            //# cwnd MUST be incremented by SMSS.
+            self.inflation += params.mss;
+        }
+        // Only the arrival of what was first sent after a retransmission means that it is lost, too.
+        let newer = seg.sack.is_some_and(|block| block.end.after(self.recover));
+        if recovering && !newer {
+            return;
         }
         self.dup_acks = self.dup_acks.saturating_add(1);
         self.note_hole(params, seg);
@@ -189,6 +223,9 @@ impl<const N: usize> ProtoState<N> {
     /// Fewer where not enough segments are in flight to cause three (RFC 5827, section 3.1).
     fn dup_ack_threshold(&self, params: &Params) -> u8 {
         let flight = self.snd_max.bytes_since(self.snd_una);
+        if self.flags.has(ProtoFlags::RECOVERY) {
+            return RETRANSMISSION_THRESHOLD;
+        }
         let few = flight <= params.mss + params.mss + params.mss;
         if few && !self.has_unsent() {
             if flight <= params.mss + params.mss {
@@ -215,21 +252,21 @@ impl<const N: usize> ProtoState<N> {
         }
         out.flight = self.snd_max.bytes_since(self.snd_una);
         out.events.insert(Events::FAST_RETRANSMIT);
-        if !self.flags.has(ProtoFlags::HOLE) {
-            self.hole_end = self.snd_una + params.mss;
-            self.flags.insert(ProtoFlags::HOLE);
-        }
+        self.assume_hole(params);
         self.go_back();
+        self.flags.insert(ProtoFlags::HOLE | ProtoFlags::FAST);
         self.report(out);
     }
 
-    /// Go-back-N: what was sent and not acknowledged is to be sent again.
+    /// What was sent and not acknowledged is to be sent again: all of it (go-back-N), unless the caller knows of a hole.
     pub(super) fn go_back(&mut self) {
         self.snd_nxt = self.snd_una;
+        self.resent_end = self.snd_una;
         self.recover = self.snd_max;
         self.dup_acks = 0;
         self.flags.insert(ProtoFlags::RECOVERY);
-        self.flags.remove(ProtoFlags::TIMING);
+        self.flags
+            .remove(ProtoFlags::TIMING | ProtoFlags::HOLE | ProtoFlags::FAST);
     }
 
     //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
@@ -277,10 +314,6 @@ impl<const N: usize> ProtoState<N> {
     //# TCP SHOULD send a segment of previously unsent data per [RFC3042]
     #[inline]
     pub(super) fn congestion_window(&self, params: &Params) -> Bytes {
-        match self.dup_acks {
-            0 => params.cwnd,
-            1 => params.cwnd + params.mss,
-            _ => params.cwnd + params.mss + params.mss,
-        }
+        params.cwnd + self.inflation
     }
 }

@@ -62,7 +62,7 @@ impl<const N: usize> ProtoState<N> {
         }
         if commands.has(Command::RETRANSMIT) && self.snd_una != self.snd_max {
             self.go_back();
-            self.flags.remove(ProtoFlags::HOLE);
+            self.inflation = Bytes::ZERO;
             self.rto_base = now;
             out.timeout = true;
         }

@@ -4,7 +4,7 @@
 
 use crate::npu::meta::{Features, Params, TxMeta};
 use crate::npu::state::{ProtoFlags, ProtoState};
-use crate::units::{Bytes, Micros};
+use crate::units::{Bytes, Micros, SeqNum};
 use crate::wire::tcp::Flags;
 
 /// What may be sent next.
@@ -57,6 +57,9 @@ pub fn tx<const N: usize>(
     }
     state.snd_nxt = end;
     state.snd_max = state.snd_max.max(end);
+    if state.flags.has(ProtoFlags::RECOVERY) {
+        state.advance_resent(seq, end);
+    }
     let mut flags = Flags::NONE
         .with(Flags::FIN, plan.fin)
         .with(Flags::PSH, plan.last);
@@ -91,8 +94,7 @@ impl<const N: usize> ProtoState<N> {
         let unsent = self.tx_end.bytes_since(self.snd_nxt);
         let flight = self.flight();
         let mut usable = self.snd_wnd.min(self.congestion_window(params)) - flight;
-        if self.flags.has(ProtoFlags::HOLE) && self.flags.has(ProtoFlags::RECOVERY) {
-            // The peer holds what follows the hole: wait for what it says next.
+        if self.filling_hole() {
             usable = usable.min(self.hole_end.bytes_since(self.snd_nxt));
         }
         let mut len = unsent.min(usable).min(params.tx_burst);
@@ -107,20 +109,31 @@ impl<const N: usize> ProtoState<N> {
             len -= partial;
             last = partial.is_zero();
         }
-        let fin =
-            last && fin_queued && self.tx_end.before(self.snd_una + self.snd_wnd) && !self.held();
+        let fin = last
+            && fin_queued
+            && self.tx_end.before(self.snd_una + self.snd_wnd)
+            && (!self.filling_hole() || self.tx_end.before(self.hole_end));
         if len.is_zero() && !fin {
             return None;
         }
         Some(Plan { len, fin, last })
     }
 
-    /// Whether only the hole at SND.UNA may be sent.
+    /// Whether only the hole at SND.UNA is to be sent again: the peer holds what follows.
     #[inline]
-    fn held(&self) -> bool {
-        self.flags.has(ProtoFlags::HOLE)
-            && self.flags.has(ProtoFlags::RECOVERY)
-            && !self.tx_end.before(self.hole_end)
+    fn filling_hole(&self) -> bool {
+        self.flags.has(ProtoFlags::HOLE) && self.flags.has(ProtoFlags::RECOVERY)
+    }
+
+    /// Remembers what recovery has sent again; after a hole goes on with what was never sent.
+    fn advance_resent(&mut self, seq: SeqNum, end: SeqNum) {
+        if seq.before(self.recover) {
+            self.resent_end = end;
+        }
+        if self.filling_hole() && !end.before(self.hole_end) {
+            self.flags.remove(ProtoFlags::HOLE);
+            self.snd_nxt = self.snd_max;
+        }
     }
 
     /// Whether a segment less than full-sized may be sent; `last` if it empties the ring.
@@ -129,8 +142,12 @@ impl<const N: usize> ProtoState<N> {
     //# short segments (SHLD-7).
     #[inline]
     fn small_allowed(&self, params: &Params, len: Bytes, last: bool) -> bool {
-        if self.flags.has(ProtoFlags::FORCE) || self.snd_nxt.before(self.snd_max) {
+        if self.flags.has(ProtoFlags::FORCE) {
             return true;
+        }
+        if self.snd_nxt.before(self.snd_max) {
+            let to_end = !(self.snd_nxt + len).before(self.snd_max);
+            return last || to_end || self.filling_hole() || self.flight().is_zero();
         }
         // Minshall's variant, as in Linux: only an earlier small segment in flight holds this one back.
         let nagle = params.features.has(Features::NODELAY) || !self.small_end.after(self.snd_una);

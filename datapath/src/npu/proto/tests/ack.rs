@@ -126,19 +126,28 @@ fn fast_retransmit__single_loss_resends_one_segment() {
 }
 
 #[test]
-fn fast_retransmit__partial_ack_goes_on_with_everything() {
+fn fast_retransmit__partial_ack_means_another_hole() {
     let mut bench = flying(&config(), 6);
     lose_first(&mut bench);
     bench.tx_all();
     bench.ack(2000);
-    assert_eq!(
-        bench.tx_all(),
-        [(2000, 1000), (3000, 1000), (4000, 1000), (5000, 1000)]
-    );
-    // The peer had most of it, and says so: none of that is loss.
+    assert_eq!(bench.tx_all(), [(2000, 1000)]);
     for _ in 0..5 {
-        assert!(bench.ack(5000).events.is_empty());
+        assert!(bench.ack(2000).events.is_empty(), "once per window");
     }
+    assert_eq!(bench.ack(6000).acked, Bytes(4000));
+    assert_eq!(bench.tx_all(), []);
+}
+
+#[test]
+fn fast_retransmit__everything_if_the_peer_holds_nothing_beyond() {
+    let mut bench = flying(&with_sack(), 6);
+    for end in [2000, 2500, 3000] {
+        bench.sack(0, 1000..end);
+    }
+    assert_eq!(bench.tx_all(), [(0, 1000)]);
+    bench.ack(3000);
+    assert_eq!(bench.tx_all(), [(3000, 1000), (4000, 1000), (5000, 1000)]);
 }
 
 #[test]
@@ -157,21 +166,54 @@ fn fast_retransmit__hole_as_reported() {
 #[test]
 fn fast_retransmit__again_when_newer_data_overtake_the_retransmission() {
     let mut bench = flying(&with_sack(), 4);
+    bench.add(4000);
     for end in [2000, 3000, 4000] {
         bench.sack(0, 1000..end);
     }
-    assert_eq!(bench.tx_all(), [(0, 1000)]);
-    bench.ack(500);
-    bench.add(3000);
     let sent = bench.tx_all();
-    assert_eq!(sent.last(), Some(&(6000, 1000)));
-    for _ in 0..3 {
-        assert!(bench.sack(500, 1000..4000).events.is_empty(), "sent before");
+    assert_eq!(
+        sent,
+        [
+            (0, 1000),
+            (4000, 1000),
+            (5000, 1000),
+            (6000, 1000),
+            (7000, 1000)
+        ]
+    );
+    assert!(bench.sack(0, 1000..4000).events.is_empty(), "sent before");
+    assert!(bench.sack(0, 1000..5000).events.is_empty());
+    assert_eq!(bench.sack(0, 1000..6000).events, Events::FAST_RETRANSMIT);
+    assert_eq!(bench.tx_all(), [(0, 1000)]);
+}
+
+#[test]
+fn fast_retransmit__duplicates_let_new_data_out() {
+    let mut config = with_sack();
+    config.cwnd = Bytes(6000);
+    let mut bench = Bench::new(&config);
+    bench.add(12_000);
+    assert_eq!(bench.tx_all().len(), 6);
+    for end in [2000, 3000, 4000] {
+        bench.sack(0, 1000..end);
     }
-    bench.sack(500, 1000..5000);
-    bench.sack(500, 1000..6000);
-    assert_eq!(bench.sack(500, 1000..7000).events, Events::FAST_RETRANSMIT);
-    assert_eq!(bench.tx_all(), [(500, 500)]);
+    bench.conn.pre.set_cwnd(Bytes(3000));
+    assert_eq!(bench.tx_all(), [(0, 1000)]);
+    bench.sack(0, 1000..5000);
+    assert_eq!(bench.tx_all(), [(6000, 1000)]);
+}
+
+#[test]
+fn retransmit__fills_holes_only_once_the_peer_reports_them() {
+    let mut bench = flying(&with_sack(), 8);
+    bench.command(Command::RETRANSMIT);
+    bench.conn.pre.set_cwnd(Bytes(1000));
+    assert_eq!(bench.tx_all(), [(0, 1000)]);
+    bench.sack(3000, 5000..6000);
+    bench.conn.pre.set_cwnd(Bytes(2000));
+    assert_eq!(bench.tx_all(), [(3000, 1000), (4000, 1000)]);
+    bench.ack(6000);
+    assert_eq!(bench.tx_all(), [(6000, 1000), (7000, 1000)]);
 }
 
 #[test]
