@@ -13,7 +13,7 @@ help:
 	@echo "  KERNEL=stock|debug|RELEASE chooses the kernel (now: $(KERNEL)); TOE_CACHE the cache (~/.cache/toe)."
 
 setup: ## fetch the toolchain, a kernel and the guest's userland; all targets do this first
-	@scripts/setup/all
+	@scripts/setup/setup
 
 modules: setup ## build toe.ko into out/modules-RELEASE, and the tools
 	$(IN_ROOT) scripts/build modules tools
