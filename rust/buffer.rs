@@ -164,26 +164,18 @@ impl PayloadBuffer {
         Ok(())
     }
 
-    /// Copies `len` bytes from position `pos` to `offset` in `skb`.
+    /// The two parts of `len` bytes from position `pos` on, of which the second may be empty.
     ///
-    /// `EINVAL` if the ring is smaller than that, `EFAULT` if `skb` is shorter.
+    /// `EINVAL` if the ring is smaller than that.
     #[inline]
-    pub(super) fn copy_to_skb(
-        &self,
-        pos: u32,
-        skb: &mut SkBuff,
-        offset: usize,
-        len: usize,
-    ) -> Result {
+    pub(super) fn parts(&self, pos: u32, len: usize) -> Result<[(*const c_void, usize); 2]> {
         let span = self.span(pos, len)?;
-        // SAFETY: By `span`, both parts lie in the ring.
-        unsafe {
-            skb.store_bits(offset, self.at(span.offset), span.first)?;
-            if span.second != 0 {
-                skb.store_bits(offset + span.first, self.at(0), span.second)?;
-            }
-        }
-        Ok(())
+        // SAFETY: `span` gives an offset in the ring.
+        let first = unsafe { self.at(span.offset) };
+        Ok([
+            (first.cast_const(), span.first),
+            (self.base.as_ptr().cast_const().cast(), span.second),
+        ])
     }
 
     /// Copies up to `len` bytes from `source` to position `pos`; returns how many.

@@ -6,6 +6,7 @@
 
 use super::{
     bindings,
+    context::BhDisabled,
     netns::{Net, NetCookie},
     skbuff::SkBuff,
 };
@@ -13,7 +14,8 @@ use core::{
     ffi::{c_int, c_void, CStr},
     fmt,
     mem::offset_of,
-    ptr::NonNull,
+    ptr::{self, NonNull},
+    sync::atomic::{AtomicPtr, Ordering},
 };
 use kernel::{
     error::to_result,
@@ -205,6 +207,48 @@ impl NetDevice {
         match unsafe { bindings::toe_helper_dev_xmit(self.as_ptr(), skb.into_raw()) } {
             0 => Ok(()),
             error => to_result(error),
+        }
+    }
+}
+
+/// A reference to a device that can be taken back while others use it.
+///
+/// # Invariants
+///
+/// The pointer is null or a reference to a device, which is only given up after everybody who may have loaded it has
+/// enabled bottom halves again.
+pub(crate) struct NetDeviceSlot(AtomicPtr<NetDevice>);
+
+impl NetDeviceSlot {
+    /// Holds `dev`.
+    pub(crate) fn new(dev: ARef<NetDevice>) -> Self {
+        // INVARIANT: The reference is the value's.
+        Self(AtomicPtr::new(ARef::into_raw(dev).as_ptr()))
+    }
+
+    /// The device, unless it was taken back.
+    #[inline]
+    pub(crate) fn get<'a>(&'a self, _bh: &'a BhDisabled) -> Option<&'a NetDevice> {
+        // SAFETY: By the type's invariants the reference lasts as long as bottom halves stay disabled.
+        unsafe { self.0.load(Ordering::Acquire).as_ref() }
+    }
+
+    /// Takes the reference back, and waits until nobody uses it any more. May sleep.
+    pub(crate) fn take(&self) -> Option<ARef<NetDevice>> {
+        let dev = NonNull::new(self.0.swap(ptr::null_mut(), Ordering::AcqRel))?;
+        // SAFETY: There are no requirements but the context, whose neglect the kernel reports. Code with bottom halves
+        // disabled counts as RCU readers.
+        unsafe { bindings::synchronize_net() };
+        // SAFETY: By the type's invariants the reference was the value's; it was taken out.
+        Some(unsafe { ARef::from_raw(dev) })
+    }
+}
+
+impl Drop for NetDeviceSlot {
+    fn drop(&mut self) {
+        if let Some(dev) = NonNull::new(*self.0.get_mut()) {
+            // SAFETY: By the type's invariants the reference is the value's, which nobody else uses any more.
+            drop(unsafe { ARef::from_raw(dev) });
         }
     }
 }

@@ -4,7 +4,7 @@
 //! C header: [`include/linux/skbuff.h`](srctree/include/linux/skbuff.h)
 
 use super::bindings;
-use super::{buffer::PayloadBuffer, dst::Dst};
+use super::{buffer::PayloadBuffer, context::BhDisabled, dst::Dst};
 use core::{
     ffi::{c_int, c_void},
     mem::{ManuallyDrop, MaybeUninit},
@@ -148,45 +148,35 @@ impl SkBuff {
     ///
     /// The checksum is left to the device or the stack (`CHECKSUM_PARTIAL`), as is the cutting into segments. `EINVAL`
     /// if lengths don't fit each other, `ENOMEM` if there is no memory.
+    #[inline]
     pub(crate) fn new_tcp(
-        headroom: usize,
+        headroom: u16,
         frame: &TcpFrame<'_>,
         payload: Option<Payload<'_>>,
+        _bh: &BhDisabled,
     ) -> Result<Self> {
         let lower = usize::from(frame.link_len) + usize::from(frame.network_len);
         let headers = frame.headers;
-        let payload_len = payload.map_or(0, |payload| payload.len);
         if headers.len() < lower + size_of::<bindings::tcphdr>()
             || headers.len() > lower + Self::MAX_HEADERS
-            || headroom > usize::from(u16::MAX) / 2
-            || payload_len > Self::MAX_PAYLOAD
+            || headroom > u16::MAX / 2
+            || frame.link_len > u16::MAX / 8
         {
             return Err(EINVAL);
         }
-        // SAFETY: The lengths are small enough not to overflow.
-        let skb = unsafe {
-            bindings::toe_helper_alloc_frame(
-                headroom as u32,
-                headers.len() as u32,
-                payload_len as u32,
-            )
+        let parts = match payload {
+            None => [(ptr::null(), 0); 2],
+            Some(Payload { len, .. }) if len > Self::MAX_PAYLOAD => return Err(EINVAL),
+            Some(Payload { buffer, pos, len }) => buffer.parts(pos, len)?,
         };
-        let mut skb = Self(NonNull::new(skb).ok_or(ENOMEM)?);
-        // SAFETY: The linear part is at least as long as `headers`.
-        unsafe {
-            bindings::toe_helper_memcpy(
-                skb.data().cast_mut().cast(),
-                headers.as_ptr().cast(),
-                headers.len(),
-            )
-        };
-        if let Some(Payload { buffer, pos, len }) = payload {
-            buffer.copy_to_skb(pos, &mut skb, headers.len(), len)?;
-        }
-        let layout = bindings::toe_tcp_layout {
+        let frame = bindings::toe_tcp_frame {
+            headers: headers.as_ptr().cast(),
+            payload: parts.map(|(part, _)| part),
+            payload_len: parts.map(|(_, len)| len as u32),
+            headers_len: headers.len() as u16,
+            headroom,
             link_len: frame.link_len,
             network_len: frame.network_len,
-            transport_len: (headers.len() - lower) as u16,
             ethertype: frame.ethertype,
             gso_size: frame.gso_size,
             cwr: frame.cwr,
@@ -194,11 +184,11 @@ impl SkBuff {
             priority: frame.priority,
             mark: frame.mark,
         };
-        // SAFETY: The frame is ours alone and its linear part holds the headers that `layout` describes.
-        if !unsafe { bindings::toe_helper_skb_set_tcp(skb.as_ptr(), &layout) } {
-            return Err(EINVAL);
-        }
-        Ok(skb)
+        // SAFETY: `headers` and the parts of the payload are readable; the lengths were checked above. Bottom halves are
+        // disabled.
+        let skb = unsafe { bindings::toe_helper_tcp_frame(&frame) };
+        // INVARIANT: Just made, and on no list.
+        Ok(Self(NonNull::new(skb).ok_or(ENOMEM)?))
     }
 
     /// The number of bytes from the current header on; at the receive hook, from the network header.
@@ -294,9 +284,10 @@ impl SkBuff {
 
     /// Frees a packet that arrived where it was meant to.
     #[inline]
-    pub(crate) fn consume(self) {
-        // SAFETY: The reference is given up.
-        unsafe { bindings::consume_skb(self.into_raw()) };
+    pub(crate) fn consume(self, _bh: &BhDisabled) {
+        // Any budget but 0 says that bottom halves are disabled.
+        // SAFETY: They are; the reference is given up.
+        unsafe { bindings::napi_consume_skb(self.into_raw(), 1) };
     }
 
     /// Frees a packet that is dropped for `reason`.
@@ -315,23 +306,6 @@ impl SkBuff {
         let (offset, len) = Self::range(offset, len)?;
         // SAFETY: Valid by the type's invariants; the callee checks the range.
         to_result(unsafe { bindings::skb_copy_bits(self.as_ptr(), offset, to, len) })
-    }
-
-    /// Copies `len` bytes from `from` to `offset`; `EFAULT` if the packet is shorter.
-    ///
-    /// # Safety
-    ///
-    /// `from` must be valid for reads of `len` bytes.
-    #[inline]
-    pub(super) unsafe fn store_bits(
-        &mut self,
-        offset: usize,
-        from: *const c_void,
-        len: usize,
-    ) -> Result {
-        let (offset, len) = Self::range(offset, len)?;
-        // SAFETY: Valid by the type's invariants; the callee checks the range.
-        to_result(unsafe { bindings::skb_store_bits(self.as_ptr(), offset, from, len) })
     }
 
     #[inline]

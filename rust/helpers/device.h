@@ -16,11 +16,15 @@ void toe_helper_local_bh_disable(void);
 void toe_helper_local_bh_enable(void);
 void toe_helper_memcpy(void *to, const void *from, size_t len);
 
-/* Where the headers of a TCP frame end, and what the stack and the NIC are to do with it. */
-struct toe_tcp_layout {
+/* A TCP frame to be built: what it is made of, and what the stack and the NIC are to do with it. */
+struct toe_tcp_frame {
+	const void *headers;
+	const void *payload[2];
+	u32 payload_len[2];
+	u16 headers_len;
+	u16 headroom;
 	u16 link_len;
 	u16 network_len;
-	u16 transport_len;
 	u16 ethertype;
 	u16 gso_size;
 	bool cwr;
@@ -44,8 +48,7 @@ enum toe_checksums {
 	TOE_CHECKSUMS_TRANSPORT_WRONG,
 };
 
-struct sk_buff *toe_helper_alloc_frame(unsigned int headroom, unsigned int headers, unsigned int payload);
-bool toe_helper_skb_set_tcp(struct sk_buff *skb, const struct toe_tcp_layout *layout);
+struct sk_buff *toe_helper_tcp_frame(const struct toe_tcp_frame *frame);
 enum toe_checksums toe_helper_skb_checksums(const struct sk_buff *skb, unsigned int offset, unsigned int len,
 					    u8 protocol);
 struct toe_rx_info toe_helper_skb_rx_info(const struct sk_buff *skb);

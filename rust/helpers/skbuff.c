@@ -9,51 +9,67 @@
 #include <net/dst.h>
 #include "helpers.h"
 
-/* Linear as far as that takes no high-order page, else headers linear and payload in page fragments. */
-struct sk_buff *toe_helper_alloc_frame(unsigned int headroom, unsigned int headers, unsigned int payload)
+/*
+ * Builds a TCP segment, or several in one (TSO), for transmission; checksum and segmentation are left to the device or
+ * the stack. It is linear as far as that takes no high-order page, else the payload is in page fragments. Bottom halves
+ * must be disabled. Lengths must fit: headers of all three layers are complete, all is well below 2^31 bytes.
+ */
+struct sk_buff *toe_helper_tcp_frame(const struct toe_tcp_frame *frame)
 {
 	const gfp_t gfp = GFP_ATOMIC | __GFP_NOWARN;
-	unsigned int paged = headroom + headers + payload > SKB_MAX_HEAD(0) ? payload : 0;
-	unsigned int linear = headers + payload - paged;
+	unsigned int payload = frame->payload_len[0] + frame->payload_len[1];
+	unsigned int linear = frame->headers_len + payload;
 	struct sk_buff *skb;
+	u8 *to;
 	int err;
 
-	if (!paged)
-		skb = alloc_skb(headroom + linear, gfp);
-	else
-		skb = alloc_skb_with_frags(headroom + linear, paged, PAGE_ALLOC_COSTLY_ORDER, &err, gfp);
-	if (!skb)
-		return NULL;
-	skb_reserve(skb, headroom);
-	skb_put(skb, linear);
-	skb->data_len = paged;
-	skb->len += paged;
-	return skb;
-}
-
-bool toe_helper_skb_set_tcp(struct sk_buff *skb, const struct toe_tcp_layout *layout)
-{
-	unsigned int headers = layout->link_len + layout->network_len + layout->transport_len;
+	if (frame->headroom + linear <= SKB_MAX_HEAD(0)) {
+		skb = __alloc_skb(frame->headroom + linear, gfp, SKB_ALLOC_NAPI, NUMA_NO_NODE);
+		if (!skb)
+			return NULL;
+		skb_reserve(skb, frame->headroom);
+		to = __skb_put(skb, linear);
+		memcpy(to, frame->headers, frame->headers_len);
+		to += frame->headers_len;
+		memcpy(to, frame->payload[0], frame->payload_len[0]);
+		memcpy(to + frame->payload_len[0], frame->payload[1], frame->payload_len[1]);
+	} else {
+		linear = frame->headers_len;
+		skb = alloc_skb_with_frags(frame->headroom + linear, payload, PAGE_ALLOC_COSTLY_ORDER, &err, gfp);
+		if (!skb)
+			return NULL;
+		skb_reserve(skb, frame->headroom);
+		memcpy(__skb_put(skb, linear), frame->headers, linear);
+		skb->data_len = payload;
+		skb->len += payload;
+		if (skb_store_bits(skb, linear, frame->payload[0], frame->payload_len[0]) ||
+		    skb_store_bits(skb, linear + frame->payload_len[0], frame->payload[1],
+				   frame->payload_len[1])) {
+			kfree_skb(skb);
+			return NULL;
+		}
+	}
 
 	skb_reset_mac_header(skb);
-	skb_set_network_header(skb, layout->link_len);
-	skb->protocol = htons(layout->ethertype);
-	skb->priority = layout->priority;
-	skb->mark = layout->mark;
-	__skb_set_sw_hash(skb, layout->hash, true);
-	if (!skb_partial_csum_set(skb, layout->link_len + layout->network_len,
-				  offsetof(struct tcphdr, check)))
-		return false;
-	if (layout->gso_size && skb->len - headers > layout->gso_size) {
+	skb_set_network_header(skb, frame->link_len);
+	skb_set_transport_header(skb, frame->link_len + frame->network_len);
+	skb->ip_summed = CHECKSUM_PARTIAL;
+	skb->csum_start = skb->transport_header;
+	skb->csum_offset = offsetof(struct tcphdr, check);
+	skb->protocol = htons(frame->ethertype);
+	skb->priority = frame->priority;
+	skb->mark = frame->mark;
+	__skb_set_sw_hash(skb, frame->hash, true);
+	if (frame->gso_size && payload > frame->gso_size) {
 		struct skb_shared_info *shinfo = skb_shinfo(skb);
 
-		shinfo->gso_size = layout->gso_size;
-		shinfo->gso_segs = DIV_ROUND_UP(skb->len - headers, layout->gso_size);
-		shinfo->gso_type = layout->ethertype == ETH_P_IPV6 ? SKB_GSO_TCPV6 : SKB_GSO_TCPV4;
-		if (layout->cwr)
+		shinfo->gso_size = frame->gso_size;
+		shinfo->gso_segs = DIV_ROUND_UP(payload, frame->gso_size);
+		shinfo->gso_type = frame->ethertype == ETH_P_IPV6 ? SKB_GSO_TCPV6 : SKB_GSO_TCPV4;
+		if (frame->cwr)
 			shinfo->gso_type |= SKB_GSO_TCP_ECN;
 	}
-	return true;
+	return skb;
 }
 
 /*

@@ -110,6 +110,7 @@ impl Live {
         segment: Option<&'a crate::net::skbuff::SkBuff>,
         link: &'a Link,
         output: &'a mut Output,
+        bh: &'a BhDisabled,
     ) -> (&'a mut Connection, SoftPort<'a>) {
         let port = SoftPort {
             segment,
@@ -117,6 +118,7 @@ impl Live {
             framing: &self.framing,
             link,
             output,
+            bh,
         };
         (&mut self.connection, port)
     }
@@ -188,7 +190,7 @@ impl Flow {
         let mut runs = 1;
         loop {
             if !output.frames.is_empty() {
-                self.link.transmit(&mut output.frames);
+                self.link.transmit(&mut output.frames, bh);
             }
             if let Some(events) = events.take() {
                 output.tell(&*events, bh);
@@ -208,25 +210,28 @@ impl Flow {
     }
 
     /// Does `work` on the live connection, and hands on what it puts out.
-    fn run<R>(&self, work: impl FnOnce(&mut Live, &Link, &mut Output) -> R) -> Option<R> {
+    fn run<R>(
+        &self,
+        work: impl FnOnce(&mut Live, &Link, &mut Output, &BhDisabled) -> R,
+    ) -> Option<R> {
         let bh = BhDisabled::new();
         let mut output = Output::new();
         let mut state = self.lock(&bh);
         let State::Live(live) = &mut *state else {
             return None;
         };
-        let result = work(live, &self.link, &mut output);
+        let result = work(live, &self.link, &mut output, &bh);
         self.release(state, &mut output, &bh);
         Some(result)
     }
 
     /// Sends what a change of settings lets go.
-    fn kick(live: &mut Live, link: &Link, output: &mut Output) {
+    fn kick(live: &mut Live, link: &Link, output: &mut Output, bh: &BhDisabled) {
         let request = HostControl {
             commands: Command::KICK,
             ..HostControl::default()
         };
-        let (connection, mut port) = live.split(None, link, output);
+        let (connection, mut port) = live.split(None, link, output, bh);
         // A request without bytes is never refused.
         if let Ok(outcome) = inline::host_control(connection, &request, now(), &mut port) {
             live.waits(outcome);
@@ -242,7 +247,7 @@ impl Flow {
 
     /// Tells the owner that the device is gone.
     pub(super) fn device_gone(&self) {
-        if let Some(events) = self.run(|live, _, _| live.events.clone()) {
+        if let Some(events) = self.run(|live, _, _, _| live.events.clone()) {
             events.device_gone();
         }
     }
@@ -275,8 +280,8 @@ impl Flow {
 
 impl OffloadedConnection for Flow {
     fn post(&self, request: &HostControl) -> Result {
-        self.run(|live, link, output| {
-            let (connection, mut port) = live.split(None, link, output);
+        self.run(|live, link, output, bh| {
+            let (connection, mut port) = live.split(None, link, output, bh);
             let outcome =
                 inline::host_control(connection, request, now(), &mut port).map_err(|_| EINVAL)?;
             live.waits(outcome);
@@ -286,28 +291,28 @@ impl OffloadedConnection for Flow {
     }
 
     fn set_cwnd(&self, cwnd: Bytes) {
-        self.run(|live, link, output| {
+        self.run(|live, link, output, bh| {
             live.connection.pre.set_cwnd(cwnd);
-            Self::kick(live, link, output);
+            Self::kick(live, link, output, bh);
         });
     }
 
     fn set_nodelay(&self, on: bool) {
-        self.run(|live, link, output| {
+        self.run(|live, link, output, bh| {
             live.connection.pre.set_nodelay(on);
-            Self::kick(live, link, output);
+            Self::kick(live, link, output, bh);
         });
     }
 
     fn set_cork(&self, on: bool) {
-        self.run(|live, link, output| {
+        self.run(|live, link, output, bh| {
             live.connection.pre.set_cork(on);
-            Self::kick(live, link, output);
+            Self::kick(live, link, output, bh);
         });
     }
 
     fn set_marks(&self, marks: Marks) {
-        self.run(|live, _, _| live.framing.marks = marks);
+        self.run(|live, _, _, _| live.framing.marks = marks);
     }
 
     fn set_path(&self, path: &Path, dst: Option<Dst>) -> Result {
@@ -315,7 +320,7 @@ impl OffloadedConnection for Flow {
             checksum_offload: true,
             ..*path
         };
-        self.run(|live, link, _| {
+        self.run(|live, link, _, _| {
             live.connection.pre.set_path(path).map_err(|_| EINVAL)?;
             live.framing.set_dst(link, dst);
             Ok(())
@@ -324,25 +329,25 @@ impl OffloadedConnection for Flow {
     }
 
     fn send_reset(&self) {
-        self.run(|live, link, output| {
-            let (connection, mut port) = live.split(None, link, output);
+        self.run(|live, link, output, bh| {
+            let (connection, mut port) = live.split(None, link, output, bh);
             inline::reset(connection, now(), &mut port);
         });
     }
 
     fn timers(&self) -> Option<Timers> {
-        self.run(|live, _, _| {
+        self.run(|live, _, _, _| {
             live.told = Outcome::NONE;
             live.connection.proto.timers()
         })
     }
 
     fn config(&self) -> Option<ConnectionConfig> {
-        self.run(|live, _, _| live.connection.config())
+        self.run(|live, _, _, _| live.connection.config())
     }
 
     fn counters(&self) -> Option<ConnectionCounters> {
-        self.run(|live, _, _| *live.connection.post.counters())
+        self.run(|live, _, _, _| *live.connection.post.counters())
     }
 
     fn remove(&self) -> Option<ConnectionConfig> {

@@ -11,7 +11,7 @@ use crate::{
         clock,
         context::{new_bh_spinlock, BhDisabled, BhSpinLock, RcuRead},
         flow_table::{FlowKey, FlowTable},
-        netdevice::{LinkType, Name, NetDevice},
+        netdevice::{LinkType, Name, NetDevice, NetDeviceSlot},
         netns::NetCookie,
         skbuff::{SkBuff, SkBuffQueue},
     },
@@ -19,7 +19,6 @@ use crate::{
 use datapath::wire::{Addresses, FourTuple};
 use kernel::{
     prelude::*,
-    revocable::Revocable,
     sync::{
         aref::ARef,
         atomic::{Atomic, Full, Relaxed},
@@ -52,6 +51,9 @@ impl Flows {
     }
 }
 
+/// More than any stack of devices asks for.
+const MAX_HEADROOM: usize = 4096;
+
 /// What a device counts besides its connections' segments.
 pub(super) struct Stats {
     pub(super) rejects: Rejects,
@@ -80,9 +82,8 @@ pub(super) struct Link {
     pub(super) namespace: NetCookie,
     pub(super) link_type: LinkType,
     /// Bytes to keep free before the frames.
-    pub(super) headroom: usize,
-    #[pin]
-    netdev: Revocable<ARef<NetDevice>>,
+    pub(super) headroom: u16,
+    netdev: NetDeviceSlot,
     flows: Arc<Flows>,
     /// What tells the device's flows from those of others.
     id: u32,
@@ -108,8 +109,8 @@ impl Link {
             ifindex: netdev.ifindex(),
             namespace: netdev.net_cookie(),
             link_type,
-            headroom: netdev.headroom(),
-            netdev <- Revocable::new(netdev),
+            headroom: netdev.headroom().min(MAX_HEADROOM) as u16,
+            netdev: NetDeviceSlot::new(netdev),
             flows,
             id,
             connections: Atomic::new(0),
@@ -130,15 +131,15 @@ impl Link {
     }
 
     pub(super) fn name(&self) -> Option<Name> {
-        self.netdev.try_access_with(|netdev| netdev.name())
+        let bh = BhDisabled::new();
+        self.netdev.get(&bh).map(|netdev| netdev.name())
     }
 
     /// Most payload bytes of a frame to be cut into segments; 0 if the netdev isn't given such.
     pub(super) fn tx_max(&self, ipv6: bool) -> u32 {
-        let limit = self
-            .netdev
-            .try_access_with(|netdev| netdev.segmentation_limit(ipv6))
-            .unwrap_or(0);
+        let bh = BhDisabled::new();
+        let netdev = self.netdev.get(&bh);
+        let limit = netdev.map_or(0, |netdev| netdev.segmentation_limit(ipv6));
         limit
             .saturating_sub(SkBuff::MAX_HEADERS as u32)
             .min(SkBuff::MAX_PAYLOAD as u32)
@@ -228,7 +229,7 @@ impl Link {
 
     /// Lets go of the netdev, and tells the owners of the flows.
     pub(super) fn detach(&self) {
-        self.netdev.revoke();
+        drop(self.netdev.take());
         let mut flows = KVec::new();
         self.for_each_flow(|flow| {
             // Who isn't told finds out by timeouts.
@@ -241,8 +242,8 @@ impl Link {
 
     /// Queues frames on the netdev, in order. No lock of a flow may be held.
     #[inline]
-    pub(super) fn transmit(&self, frames: &mut SkBuffQueue) {
-        let Some(netdev) = self.netdev.try_access() else {
+    pub(super) fn transmit(&self, frames: &mut SkBuffQueue, bh: &BhDisabled) {
+        let Some(netdev) = self.netdev.get(bh) else {
             self.stats.no_netdev.add(frames.len() as u64);
             drop(frames.take());
             return;

@@ -5,6 +5,7 @@ use super::{link::Link, output::Output};
 use crate::{
     driver::{device::Marks, family::stream::PayloadBuffers},
     net::{
+        context::BhDisabled,
         dst::Dst,
         netdevice::LinkType,
         skbuff::{Payload, SkBuff, TcpFrame},
@@ -60,6 +61,7 @@ pub(super) struct SoftPort<'a> {
     pub(super) framing: &'a Framing,
     pub(super) link: &'a Link,
     pub(super) output: &'a mut Output,
+    pub(super) bh: &'a BhDisabled,
 }
 
 impl SoftPort<'_> {
@@ -87,7 +89,7 @@ impl SoftPort<'_> {
             pos: slice.pos.0,
             len: slice.len.as_usize(),
         });
-        let mut skb = SkBuff::new_tcp(self.link.headroom, &frame, payload)?;
+        let mut skb = SkBuff::new_tcp(self.link.headroom, &frame, payload, self.bh)?;
         if let Some(dst) = &self.framing.dst {
             skb.set_dst(dst.clone());
         }

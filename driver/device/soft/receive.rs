@@ -61,7 +61,7 @@ impl Flow {
         }
         let state = self.lock(bh);
         let mut output = Output::new();
-        let state = self.process(state, packet, ident, &mut output);
+        let state = self.process(state, packet, ident, &mut output, bh);
         self.release(state, &mut output, bh);
     }
 
@@ -86,10 +86,13 @@ impl Flow {
         packet: SkBuff,
         ident: &Ident,
         output: &mut Output,
+        bh: &BhDisabled,
     ) -> SpinLockGuard<'a, State> {
         let stats = &self.link().stats;
         match &mut *state {
-            State::Live(live) if !live.closing => self.run_datapath(live, packet, ident, output),
+            State::Live(live) if !live.closing => {
+                self.run_datapath(live, packet, ident, output, bh)
+            }
             State::Claimed(held) => {
                 let packet = packet.into_owned();
                 match packet.map_or(Ok(()), |packet| held.push(packet)) {
@@ -109,10 +112,17 @@ impl Flow {
     }
 
     #[inline]
-    fn run_datapath(&self, live: &mut Live, packet: SkBuff, ident: &Ident, output: &mut Output) {
+    fn run_datapath(
+        &self,
+        live: &mut Live,
+        packet: SkBuff,
+        ident: &Ident,
+        output: &mut Output,
+        bh: &BhDisabled,
+    ) {
         let mut scratch = MaybeUninit::uninit();
         let head = packet.headers(&mut scratch);
-        let (connection, mut port) = live.split(Some(&packet), self.link(), output);
+        let (connection, mut port) = live.split(Some(&packet), self.link(), output, bh);
         let received = inline::rx(
             connection,
             head,
@@ -124,7 +134,7 @@ impl Flow {
         match received {
             Received::Processed(outcome) => {
                 live.waits(outcome);
-                packet.consume();
+                packet.consume(bh);
             }
             Received::Dropped(reason, outcome) => {
                 live.waits(outcome);
@@ -134,7 +144,7 @@ impl Flow {
             Received::Punted(reason, window) => {
                 self.link().stats.rejects.count_punt(reason);
                 self.punt(head, ident, window, output);
-                packet.consume();
+                packet.consume(bh);
             }
         }
     }
@@ -170,7 +180,7 @@ impl Flow {
             let mut scratch = MaybeUninit::uninit();
             // As it was when it was held.
             if let Ok(ident) = pre::identify(packet.headers(&mut scratch), packet.len()) {
-                state = self.process(state, packet, &ident, &mut output);
+                state = self.process(state, packet, &ident, &mut output, bh);
             }
         }
         self.release(state, &mut output, bh);
