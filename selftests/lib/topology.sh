@@ -133,7 +133,7 @@ kernel_segments() {
 
 # offloaded_connections NAMESPACE: handed over to a device so far
 offloaded_connections() {
-	counters "$1" event installed
+	counters "$1" event offloaded
 }
 
 # datapath_bytes NAMESPACE: payload that devices received and sent so far
