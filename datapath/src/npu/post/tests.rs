@@ -97,7 +97,9 @@ fn rx__updates_commute() {
     ];
     let run = |order: [usize; 6]| {
         let mut state = bench.conn.post;
-        order.map(|n| rx(&mut state, &outs[n]));
+        for n in order {
+            rx(&mut state, &outs[n]);
+        }
         (state.counters, state.acked, state.ecn)
     };
     assert_eq!(run([0, 1, 2, 3, 4, 5]), run([5, 3, 1, 4, 2, 0]));
