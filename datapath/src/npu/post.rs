@@ -39,7 +39,7 @@ pub fn rx(state: &mut PostState, out: &RxOut) -> RxWork {
         report: out
             .flags
             .has(RxFlags::REPORT)
-            .then(|| state.take_report(out)),
+            .then(|| state.take_report(out.flight, out.flags.has(RxFlags::CWND_LIMITED))),
     };
     RxWork {
         write,
@@ -87,21 +87,21 @@ impl PostState {
             self.sample_rtt(rtt);
         }
         if !out.flags.is_empty() {
-            self.count_unusual(out);
+            self.count_unusual(out.flags, out.events, out.discarded, out.ecn);
+            self.counters.rx_dropped += u64::from(out.dropped.is_some());
         }
     }
 
     #[inline(never)]
-    fn count_unusual(&mut self, out: &RxOut) {
-        let fast_retransmit = out.events.has(Events::FAST_RETRANSMIT);
+    fn count_unusual(&mut self, flags: RxFlags, events: Events, discarded: Bytes, ecn: Bytes) {
+        let fast_retransmit = events.has(Events::FAST_RETRANSMIT);
         let counters = &mut self.counters;
-        counters.rx_discarded += u64::from(out.discarded.0);
-        counters.rx_dropped += u64::from(out.dropped.is_some());
-        counters.rx_out_of_order += u64::from(out.flags.has(RxFlags::OUT_OF_ORDER));
-        counters.dup_acks += u64::from(out.flags.has(RxFlags::DUP_ACK));
-        counters.ce_segments += u64::from(out.flags.has(RxFlags::CE));
+        counters.rx_discarded += u64::from(discarded.0);
+        counters.rx_out_of_order += u64::from(flags.has(RxFlags::OUT_OF_ORDER));
+        counters.dup_acks += u64::from(flags.has(RxFlags::DUP_ACK));
+        counters.ce_segments += u64::from(flags.has(RxFlags::CE));
         counters.fast_retransmits += u64::from(fast_retransmit);
-        self.ecn += out.ecn;
+        self.ecn += ecn;
         self.fast_retransmits = self
             .fast_retransmits
             .saturating_add(u32::from(fast_retransmit));
@@ -126,13 +126,13 @@ impl PostState {
     }
 
     #[cold]
-    fn take_report(&mut self, out: &RxOut) -> CongestionReport {
+    fn take_report(&mut self, flight: Bytes, cwnd_limited: bool) -> CongestionReport {
         let report = CongestionReport {
             acked: self.acked,
             ecn: self.ecn,
             fast_retransmits: self.fast_retransmits,
-            flight: out.flight,
-            cwnd_limited: out.flags.has(RxFlags::CWND_LIMITED),
+            flight,
+            cwnd_limited,
             srtt: self.srtt,
             rtt: self.rtt,
         };

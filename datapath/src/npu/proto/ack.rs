@@ -2,7 +2,7 @@
 
 //! What a received segment says about our own data: acknowledgment, window, loss, congestion.
 
-use super::receive::{RxFlags, RxOut};
+use super::receive::RxFlags;
 use crate::npu::meta::{Events, Features, Params, Summary};
 use crate::npu::state::{ProtoFlags, ProtoState};
 use crate::reason::DropReason;
@@ -13,6 +13,20 @@ use crate::wire::tcp::Flags;
 const DUP_ACK_THRESHOLD: u8 = 3;
 /// Those that mean a retransmission is lost, for they report what was sent a round trip after it.
 const RETRANSMISSION_THRESHOLD: u8 = 2;
+/// An echoed timestamp older than this, in milliseconds, is none of ours.
+const MAX_RTT_TICKS: u32 = 1 << 20;
+
+/// What a segment's acknowledgment amounts to. What happens often is in registers, so what happens seldom, out of line,
+/// returns its part by value.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Acked {
+    pub(super) bytes: Bytes,
+    pub(super) ecn: Bytes,
+    pub(super) flight: Bytes,
+    pub(super) rtt: Option<Micros>,
+    pub(super) events: Events,
+    pub(super) flags: RxFlags,
+}
 
 impl<const N: usize> ProtoState<N> {
     /// Processes SEG.ACK and SEG.WND of an acceptable segment.
@@ -22,8 +36,8 @@ impl<const N: usize> ProtoState<N> {
         params: &Params,
         seg: &Summary,
         now: Micros,
-        out: &mut RxOut,
-    ) -> Result<(), DropReason> {
+    ) -> Result<Acked, DropReason> {
+        let mut out = Acked::default();
         let ahead = seg.ack.since(self.snd_una);
         if ahead > 0 {
             //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
@@ -32,7 +46,7 @@ impl<const N: usize> ProtoState<N> {
             if seg.ack.after(self.snd_max) {
                 return Err(DropReason::AckNeverSent);
             }
-            self.advance_una(params, seg, now, out);
+            self.advance_una(params, seg, now, &mut out);
         } else if ahead < 0 {
             //= https://www.rfc-editor.org/rfc/rfc5961#section-5.2
             //# All incoming segments whose ACK value doesn't satisfy the above
@@ -40,21 +54,25 @@ impl<const N: usize> ProtoState<N> {
             if ahead.unsigned_abs() > self.max_snd_wnd.0 {
                 return Err(DropReason::AckTooOld);
             }
-            return Ok(());
+            return Ok(out);
         } else if self.is_duplicate(params, seg) {
-            self.count_duplicate(params, seg, out);
+            out.flight = self.snd_max.bytes_since(self.snd_una);
+            (out.events, out.flags) = self.count_duplicate(params, seg);
         }
-        self.update_window(params, seg, out);
+        if self.update_window(params, seg) {
+            out.events.insert(Events::WINDOW_OPENED);
+        }
         if params.features.has(Features::ECN) && seg.flags.has(Flags::ECE) {
-            self.congestion_echoed(params, out);
+            out.ecn = out.bytes;
+            out.flags.insert(self.congestion_echoed(params));
         }
-        Ok(())
+        Ok(out)
     }
 
     #[inline]
-    fn advance_una(&mut self, params: &Params, seg: &Summary, now: Micros, out: &mut RxOut) {
+    fn advance_una(&mut self, params: &Params, seg: &Summary, now: Micros, out: &mut Acked) {
         out.flight = self.snd_max.bytes_since(self.snd_una);
-        out.acked = seg.ack.min(self.tx_end).bytes_since(self.snd_una);
+        out.bytes = seg.ack.min(self.tx_end).bytes_since(self.snd_una);
         self.snd_una = seg.ack;
         self.snd_nxt = self.snd_nxt.max(seg.ack);
         self.dup_acks = 0;
@@ -68,7 +86,7 @@ impl<const N: usize> ProtoState<N> {
             self.flags.insert(ProtoFlags::FIN_ACKED);
             out.events.insert(Events::FIN_ACKED);
         }
-        self.sample_rtt(params, seg, now, out);
+        out.rtt = self.sample_rtt(params, seg, now);
         if self.flags.has(ProtoFlags::RECOVERY) {
             self.advance_recovery(params, seg);
         }
@@ -76,46 +94,48 @@ impl<const N: usize> ProtoState<N> {
             self.report_mark = self.snd_max;
             const REASONS: ProtoFlags = ProtoFlags::CWND_LIMITED.union(ProtoFlags::ECE_SEEN);
             if self.flags.has(REASONS) {
-                self.report(out);
+                out.flags.insert(self.report());
             }
         }
     }
 
-    /// The report covers everything acknowledged up to this segment.
+    /// A report of everything acknowledged up to this segment.
     #[cold]
-    fn report(&mut self, out: &mut RxOut) {
-        out.flags.insert(RxFlags::REPORT);
-        out.flags.set(
+    fn report(&mut self) -> RxFlags {
+        let mut flags = RxFlags::REPORT;
+        flags.set(
             RxFlags::CWND_LIMITED,
             self.flags.has(ProtoFlags::CWND_LIMITED),
         );
         self.flags
             .remove(ProtoFlags::CWND_LIMITED | ProtoFlags::ECE_SEEN);
+        flags
     }
 
     #[inline]
-    fn sample_rtt(&mut self, params: &Params, seg: &Summary, now: Micros, out: &mut RxOut) {
+    fn sample_rtt(&mut self, params: &Params, seg: &Summary, now: Micros) -> Option<Micros> {
         if self.flags.has(ProtoFlags::TIMING) {
-            if !seg.ack.before(self.timed_end) {
-                self.flags.remove(ProtoFlags::TIMING);
-                out.rtt = Some(now.since(self.timed_at));
+            if seg.ack.before(self.timed_end) {
+                return None;
             }
-        } else if self.flags.has(ProtoFlags::RECOVERY) {
-            //= https://www.rfc-editor.org/rfc/rfc6298#section-3
-            //# RTT samples MUST NOT be made using segments that were
-            //# retransmitted (and thus for which it is ambiguous whether the reply
-            //# was for the first instance of the packet or a later instance).  The
-            //# only case when TCP can safely take RTT samples from retransmitted
-            //# segments is when the TCP timestamp option is employed, since
-            //# the timestamp option removes the ambiguity regarding which instance
-            //# of the data segment triggered the acknowledgment.
-            if let Some(ts) = seg.timestamps {
-                let ticks = now.timestamp(params.ts_offset).since(ts.ecr);
-                if ts.ecr.0 != 0 && ticks < (1 << 20) {
-                    out.rtt = Some(Micros::from_millis(ticks.max(1)));
-                }
-            }
+            self.flags.remove(ProtoFlags::TIMING);
+            return Some(now.since(self.timed_at));
         }
+        if !self.flags.has(ProtoFlags::RECOVERY) {
+            return None;
+        }
+        //= https://www.rfc-editor.org/rfc/rfc6298#section-3
+        //# RTT samples MUST NOT be made using segments that were
+        //# retransmitted (and thus for which it is ambiguous whether the reply
+        //# was for the first instance of the packet or a later instance).  The
+        //# only case when TCP can safely take RTT samples from retransmitted
+        //# segments is when the TCP timestamp option is employed, since
+        //# the timestamp option removes the ambiguity regarding which instance
+        //# of the data segment triggered the acknowledgment.
+        let echo = seg.timestamps?.ecr;
+        let ticks = now.timestamp(params.ts_offset).since(echo);
+        let plausible = echo.0 != 0 && ticks < MAX_RTT_TICKS;
+        plausible.then(|| Micros::from_millis(ticks.max(1)))
     }
 
     /// An acknowledgment during recovery: the end of it, or of one hole.
@@ -199,8 +219,7 @@ impl<const N: usize> ProtoState<N> {
     }
 
     #[cold]
-    fn count_duplicate(&mut self, params: &Params, seg: &Summary, out: &mut RxOut) {
-        out.flags.insert(RxFlags::DUP_ACK);
+    fn count_duplicate(&mut self, params: &Params, seg: &Summary) -> (Events, RxFlags) {
         let recovering = self.flags.has(ProtoFlags::RECOVERY);
         if !recovering || self.flags.has(ProtoFlags::FAST) {
             //= https://www.rfc-editor.org/rfc/rfc5681#section-3.2
@@ -211,13 +230,14 @@ impl<const N: usize> ProtoState<N> {
         // Only the arrival of what was first sent after a retransmission means that it is lost, too.
         let newer = seg.sack.is_some_and(|block| block.end.after(self.recover));
         if recovering && !newer {
-            return;
+            return (Events::NONE, RxFlags::DUP_ACK);
         }
         self.dup_acks = self.dup_acks.saturating_add(1);
         self.note_hole(params, seg);
-        if self.dup_acks >= self.dup_ack_threshold(params) {
-            self.fast_retransmit(params, out);
+        if self.dup_acks < self.dup_ack_threshold(params) || !self.fast_retransmit(params) {
+            return (Events::NONE, RxFlags::DUP_ACK);
         }
+        (Events::FAST_RETRANSMIT, self.report() | RxFlags::DUP_ACK)
     }
 
     /// Fewer where not enough segments are in flight to cause three (RFC 5827, section 3.1).
@@ -241,21 +261,18 @@ impl<const N: usize> ProtoState<N> {
     //= https://www.rfc-editor.org/rfc/rfc5681#section-3.2
     //# The TCP sender SHOULD use the "fast retransmit" algorithm to detect
     //# and repair loss, based on incoming duplicate ACKs.
-    #[cold]
-    fn fast_retransmit(&mut self, params: &Params, out: &mut RxOut) {
+    fn fast_retransmit(&mut self, params: &Params) -> bool {
         //= https://www.rfc-editor.org/rfc/rfc6582#section-3.2
         //# When the third duplicate ACK is received, the TCP sender first
         //# checks the value of recover to see if the Cumulative
         //# Acknowledgment field covers more than recover.
         if !self.snd_una.after(self.recover) && !params.features.has(Features::SACK) {
-            return;
+            return false;
         }
-        out.flight = self.snd_max.bytes_since(self.snd_una);
-        out.events.insert(Events::FAST_RETRANSMIT);
         self.assume_hole(params);
         self.go_back();
         self.flags.insert(ProtoFlags::HOLE | ProtoFlags::FAST);
-        self.report(out);
+        true
     }
 
     /// What was sent and not acknowledged is to be sent again: all of it (go-back-N), unless the caller knows of a hole.
@@ -274,38 +291,36 @@ impl<const N: usize> ProtoState<N> {
     //# SEG.ACK)), set SND.WND <- SEG.WND, set SND.WL1 <- SEG.SEQ, and set
     //# SND.WL2 <- SEG.ACK.
     #[inline]
-    fn update_window(&mut self, params: &Params, seg: &Summary, out: &mut RxOut) {
+    fn update_window(&mut self, params: &Params, seg: &Summary) -> bool {
         let newer = seg.seq.since(self.snd_wl1);
         if newer < 0 || (newer == 0 && seg.ack.before(self.snd_wl2)) {
-            return;
+            return false;
         }
         let window = params.snd_scale.expand(seg.window);
-        if self.snd_wnd.is_zero() && !window.is_zero() {
-            out.events.insert(Events::WINDOW_OPENED);
-        }
+        let opened = self.snd_wnd.is_zero() && !window.is_zero();
         self.snd_wnd = window;
         self.max_snd_wnd = self.max_snd_wnd.max(window);
         self.snd_wl1 = seg.seq;
         self.snd_wl2 = seg.ack;
+        opened
     }
 
     #[cold]
-    fn congestion_echoed(&mut self, params: &Params, out: &mut RxOut) {
-        out.ecn = out.acked;
-        out.flags.insert(RxFlags::ECHO);
+    fn congestion_echoed(&mut self, params: &Params) -> RxFlags {
         self.flags.insert(ProtoFlags::ECE_SEEN);
         //= https://www.rfc-editor.org/rfc/rfc3168#section-6.1.2
         //# TCP should not react to congestion indications more than
         //# once every window of data (or more loosely, more than once every
         //# round-trip time).
         if self.snd_una.before(self.cwr_mark) {
-            return;
+            return RxFlags::ECHO;
         }
         self.cwr_mark = self.snd_max;
         self.flags.insert(ProtoFlags::CWR_OWED);
-        if !params.features.has(Features::ACCURATE_ECN) {
-            self.report(out);
+        if params.features.has(Features::ACCURATE_ECN) {
+            return RxFlags::ECHO;
         }
+        self.report() | RxFlags::ECHO
     }
 
     /// What the congestion window allows to be in flight.

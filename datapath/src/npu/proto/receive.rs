@@ -2,6 +2,7 @@
 
 //! A received segment: acceptability, reassembly, and whether to acknowledge it at once.
 
+use super::ack::Acked;
 use crate::npu::meta::{AckMeta, Events, Features, Params, RxPayload, Summary};
 use crate::npu::state::{ProtoFlags, ProtoState};
 use crate::reason::DropReason;
@@ -75,6 +76,28 @@ enum Ack {
     Bare,
 }
 
+/// What became of a segment's payload and FIN.
+#[derive(Clone, Copy)]
+struct Taken {
+    write: Option<RxPayload>,
+    delivered: Bytes,
+    discarded: Bytes,
+    events: Events,
+    flags: RxFlags,
+    ack: Ack,
+}
+
+impl Taken {
+    const NOTHING: Self = Self {
+        write: None,
+        delivered: Bytes::ZERO,
+        discarded: Bytes::ZERO,
+        events: Events::NONE,
+        flags: RxFlags::NONE,
+        ack: Ack::None,
+    };
+}
+
 /// Processes a segment of an established connection.
 #[inline]
 pub fn rx<const N: usize>(
@@ -83,50 +106,45 @@ pub fn rx<const N: usize>(
     seg: &Summary,
     now: Micros,
 ) -> RxOut {
-    let mut out = RxOut {
-        write: None,
-        ack: None,
-        delivered: Bytes::ZERO,
-        acked: Bytes::ZERO,
-        ecn: Bytes::ZERO,
-        flight: Bytes::ZERO,
-        discarded: Bytes::ZERO,
-        rtt: None,
-        events: Events::NONE,
-        flags: RxFlags::NONE,
-        dropped: None,
+    let acked = match state.accept(params, seg, now) {
+        Ok(acked) => acked,
+        Err(reason) => return state.reject(params, seg, now, reason),
     };
-    if let Err(reason) = state.accept(params, seg, now, &mut out) {
-        state.reject(params, seg, now, reason, &mut out);
-        return out;
-    }
-    let ack = if seg.payload_len.is_zero() && !seg.flags.has(Flags::FIN) {
-        Ack::None
+    let taken = if seg.payload_len.is_zero() && !seg.flags.has(Flags::FIN) {
+        Taken::NOTHING
     } else {
-        state.receive(params, seg, &mut out)
+        state.receive(params, seg)
     };
+    let mut flags = acked.flags | taken.flags;
     let can_send = state.can_send(params);
-    out.flags.set(RxFlags::CAN_SEND, can_send);
-    match ack {
+    flags.set(RxFlags::CAN_SEND, can_send);
+    let mut ack = None;
+    match taken.ack {
         Ack::None => {}
-        Ack::Prompt if !can_send => out.ack = Some(state.acknowledge(params, now, seg.seq)),
-        Ack::Bare => out.ack = Some(state.acknowledge(params, now, seg.seq)),
+        Ack::Prompt if !can_send => ack = Some(state.acknowledge(params, now, seg.seq)),
+        Ack::Bare => ack = Some(state.acknowledge(params, now, seg.seq)),
         // Either what is sent right after this carries it, or the timer sends it.
         Ack::Delayed | Ack::Prompt => state.owe_ack(now),
     }
-    out
+    RxOut {
+        write: taken.write,
+        ack,
+        delivered: taken.delivered,
+        acked: acked.bytes,
+        ecn: acked.ecn,
+        flight: acked.flight,
+        discarded: taken.discarded,
+        rtt: acked.rtt,
+        events: acked.events | taken.events,
+        flags,
+        dropped: None,
+    }
 }
 
 impl<const N: usize> ProtoState<N> {
     /// Checks timestamp, sequence number and acknowledgment, in the order of RFC 9293, section 3.10.7.4.
     #[inline]
-    fn accept(
-        &mut self,
-        params: &Params,
-        seg: &Summary,
-        now: Micros,
-        out: &mut RxOut,
-    ) -> Result<(), DropReason> {
+    fn accept(&mut self, params: &Params, seg: &Summary, now: Micros) -> Result<Acked, DropReason> {
         if params.features.has(Features::TIMESTAMPS) {
             self.check_timestamp(seg, now)?;
         }
@@ -136,7 +154,7 @@ impl<const N: usize> ProtoState<N> {
         if end.before(self.last_ack_sent) || seg.seq.after(self.rx_end) {
             return Err(DropReason::OutOfWindow);
         }
-        self.process_ack(params, seg, now, out)?;
+        let acked = self.process_ack(params, seg, now)?;
         //= https://www.rfc-editor.org/rfc/rfc7323#section-4.3
         //# (2)  If:
         //#          SEG.TSval >= TS.Recent and SEG.SEQ <= Last.ACK.sent
@@ -148,7 +166,7 @@ impl<const N: usize> ProtoState<N> {
                 self.ts_recent_at = now;
             }
         }
-        Ok(())
+        Ok(acked)
     }
 
     #[inline]
@@ -172,61 +190,79 @@ impl<const N: usize> ProtoState<N> {
     //# If an incoming segment is not acceptable, an acknowledgment should
     //# be sent in reply
     #[cold]
-    fn reject(
-        &mut self,
-        params: &Params,
-        seg: &Summary,
-        now: Micros,
-        reason: DropReason,
-        out: &mut RxOut,
-    ) {
-        out.flags.insert(RxFlags::DISCARDED);
-        out.dropped = Some(reason);
-        out.discarded = seg.payload_len;
+    fn reject(&mut self, params: &Params, seg: &Summary, now: Micros, reason: DropReason) -> RxOut {
+        let answer = self.is_answered(seg, now, reason);
+        RxOut {
+            write: None,
+            ack: answer.then(|| self.acknowledge(params, now, seg.seq)),
+            delivered: Bytes::ZERO,
+            acked: Bytes::ZERO,
+            ecn: Bytes::ZERO,
+            flight: Bytes::ZERO,
+            discarded: seg.payload_len,
+            rtt: None,
+            events: Events::NONE,
+            flags: RxFlags::DISCARDED,
+            dropped: Some(reason),
+        }
+    }
+
+    /// Whether a segment that is not acceptable is answered.
+    fn is_answered(&mut self, seg: &Summary, now: Micros, reason: DropReason) -> bool {
         if reason == DropReason::NoTimestamp {
-            return;
+            return false;
         }
         let carries = !seg.payload_len.is_zero() || seg.flags.has(Flags::FIN);
-        let data_again = carries && matches!(reason, DropReason::OutOfWindow | DropReason::Paws);
-        if !data_again {
-            if self
-                .challenged_at
-                .is_some_and(|at| now.since(at) < CHALLENGE_INTERVAL)
-            {
-                return;
-            }
-            self.challenged_at = Some(now);
+        if carries && matches!(reason, DropReason::OutOfWindow | DropReason::Paws) {
+            return true;
         }
-        out.ack = Some(self.acknowledge(params, now, seg.seq));
+        if self
+            .challenged_at
+            .is_some_and(|at| now.since(at) < CHALLENGE_INTERVAL)
+        {
+            return false;
+        }
+        self.challenged_at = Some(now);
+        true
     }
 
     /// Takes in payload and FIN.
     #[inline]
-    fn receive(&mut self, params: &Params, seg: &Summary, out: &mut RxOut) -> Ack {
+    fn receive(&mut self, params: &Params, seg: &Summary) -> Taken {
         let room = self.rx_end.bytes_since(self.rcv_nxt);
         let plain = seg.seq == self.rcv_nxt
             && seg.payload_len <= room
             && self.ooo.is_empty()
             && !seg.flags.has(Flags::FIN)
-            && !self.flags.has(ProtoFlags::FIN_SEEN);
+            && !self.flags.has(ProtoFlags::FIN_SEEN)
+            && !params.features.has(Features::ECN);
         if !plain {
-            return self.receive_any(params, seg, out);
+            return self.receive_any(params, seg);
         }
-        out.write = Some(RxPayload {
-            pos: self.rx_map.pos(seg.seq),
-            segment_offset: seg.payload_offset,
-            len: seg.payload_len,
-        });
-        out.delivered = seg.payload_len;
         self.rcv_nxt += seg.payload_len;
-        self.echo_congestion(params, seg, out)
-            .max(self.pace_ack(params))
+        Taken {
+            write: Some(RxPayload {
+                pos: self.rx_map.pos(seg.seq),
+                segment_offset: seg.payload_offset,
+                len: seg.payload_len,
+            }),
+            delivered: seg.payload_len,
+            ack: self.pace_ack(params),
+            ..Taken::NOTHING
+        }
     }
 
     /// As [`Self::receive`], whatever the segment holds.
     #[inline(never)]
-    fn receive_any(&mut self, params: &Params, seg: &Summary, out: &mut RxOut) -> Ack {
-        let mut ack = self.echo_congestion(params, seg, out);
+    fn receive_any(&mut self, params: &Params, seg: &Summary) -> Taken {
+        let mut out = Taken {
+            ack: Ack::Delayed,
+            ..Taken::NOTHING
+        };
+        if params.features.has(Features::ECN) {
+            out.flags.set(RxFlags::CE, seg.ce);
+            out.ack = self.echo_congestion(params, seg);
+        }
         let end = seg.seq + seg.payload_len;
         if seg.flags.has(Flags::FIN) {
             self.note_fin(end);
@@ -237,18 +273,21 @@ impl<const N: usize> ProtoState<N> {
         let len = end.min(limit.min(self.rx_end)).bytes_since(start);
         let before = self.rcv_nxt;
         if !len.is_zero() {
-            ack = ack.max(self.place(params, seg, start, len, out));
+            let ack = self.place(params, seg, start, len, &mut out);
+            out.ack = out.ack.max(ack);
         }
         if len != seg.payload_len {
             out.flags.insert(RxFlags::DISCARDED);
             out.discarded = seg.payload_len - out.write.map_or(Bytes::ZERO, |write| write.len);
-            ack = Ack::Bare;
+            out.ack = Ack::Bare;
         }
         out.delivered = self.rcv_nxt.bytes_since(before);
         if fin_seen {
-            ack = ack.max(self.take_fin(out));
+            let (ack, events) = self.take_fin();
+            out.ack = out.ack.max(ack);
+            out.events = events;
         }
-        ack
+        out
     }
 
     /// Finds the place of `len` bytes of payload that begin at `start`, in the window.
@@ -258,7 +297,7 @@ impl<const N: usize> ProtoState<N> {
         seg: &Summary,
         start: SeqNum,
         len: Bytes,
-        out: &mut RxOut,
+        out: &mut Taken,
     ) -> Ack {
         let write = RxPayload {
             pos: self.rx_map.pos(start),
@@ -316,29 +355,23 @@ impl<const N: usize> ProtoState<N> {
     }
 
     /// Receives the FIN if everything before it has arrived.
-    fn take_fin(&mut self, out: &mut RxOut) -> Ack {
+    fn take_fin(&mut self) -> (Ack, Events) {
         if self.flags.has(ProtoFlags::FIN_RECEIVED) {
-            return Ack::Bare;
+            return (Ack::Bare, Events::NONE);
         }
         if self.rcv_nxt != self.peer_fin {
-            return Ack::Delayed;
+            return (Ack::Delayed, Events::NONE);
         }
         self.flags.insert(ProtoFlags::FIN_RECEIVED);
         self.rcv_nxt += Bytes(1);
         // FIN takes a sequence number but no room in the ring.
         self.rx_end += Bytes(1);
         self.rcv_adv = self.rcv_adv.max(self.rcv_nxt);
-        out.events.insert(Events::PEER_FIN);
-        Ack::Prompt
+        (Ack::Prompt, Events::PEER_FIN)
     }
 
     /// Sets what ECN-Echo says from now on.
-    #[inline]
-    fn echo_congestion(&mut self, params: &Params, seg: &Summary, out: &mut RxOut) -> Ack {
-        if !params.features.has(Features::ECN) {
-            return Ack::Delayed;
-        }
-        out.flags.set(RxFlags::CE, seg.ce);
+    fn echo_congestion(&mut self, params: &Params, seg: &Summary) -> Ack {
         if params.features.has(Features::ACCURATE_ECN) {
             //= https://www.rfc-editor.org/rfc/rfc8257#section-3.2
             //# If the CE codepoint is set and DCTCP.CE is false, set DCTCP.CE to

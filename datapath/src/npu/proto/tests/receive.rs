@@ -175,6 +175,7 @@ fn fin__after_data() {
     let out = bench.rx(fin(0, 300));
     assert_eq!((out.delivered, out.events), (Bytes(300), Events::PEER_FIN));
     assert_eq!(out.ack.unwrap().tcp.ack.since(THEIRS), 301);
+    assert_eq!(bench.conn.proto.rx_readable(&bench.params()), Bytes(300));
     let again = bench.rx(fin(0, 300));
     assert!(again.events.is_empty() && again.ack.is_some());
     let beyond = bench.rx(segment(301, 10));
