@@ -12,7 +12,13 @@ TOE_OUT=$TOE_TOP/out
 export TOE_CACHE
 
 # One line on the terminal that says what runs now.
-say() { printf '\033[1m==>\033[0m %s\n' "$*" >&2; }
+say() {
+	if [ -t 2 ]; then
+		printf '\033[1m==>\033[0m %s\n' "$*" >&2
+	else
+		printf '==> %s\n' "$*" >&2
+	fi
+}
 
 # One line that says what is wrong, and how to mend it.
 die() {
