@@ -11,27 +11,28 @@ server=$1
 client=$2
 shift 2
 
-# many IP CONNECTIONS-ARGUMENTS...
+# many IP COUNT CONNECTIONS-ARGUMENTS...
 many() {
-	local ip=$1
-	shift
-	topo_up 1500 && ends "$server" "$client" "$ip" && ./connections "$@"
+	local ip=$1 count=$2
+	shift 2
+	topo_up 1500 && ends "$server" "$client" "$ip" &&
+		all_offloaded "$count" ./connections -n "$count" "$@"
 }
 
-# impaired IP CONNECTIONS-ARGUMENTS...
+# impaired IP COUNT CONNECTIONS-ARGUMENTS...
 impaired() {
-	local ip=$1
-	shift
+	local ip=$1 count=$2
+	shift 2
 	topo_up 1500 && ends "$server" "$client" "$ip" && topo_netem loss 2% &&
-		./connections "$@"
+		all_offloaded "$count" ./connections -n "$count" "$@"
 }
 
-ktap_test short_10000 many 4 -n 10000
-ktap_test short_1000_ipv6 many 6 -n 1000
-ktap_test at_once_1000 many 4 -n 1000 -p 1000 -b 2000
-ktap_test at_once_1000_ipv6 many 6 -n 1000 -p 1000 -b 100
-ktap_test overlapping many 4 -n 4000 -p 50
-ktap_test lossy_link impaired 4 -n 500 -p 100 -b 3000
+ktap_test short_10000 many 4 10000
+ktap_test short_1000_ipv6 many 6 1000
+ktap_test at_once_1000 many 4 1000 -p 1000 -b 2000
+ktap_test at_once_1000_ipv6 many 6 1000 -p 1000 -b 100
+ktap_test overlapping many 4 4000 -p 50
+ktap_test lossy_link impaired 4 500 -p 100 -b 3000
 
 ktap_run "$@"
 status=$?

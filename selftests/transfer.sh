@@ -25,27 +25,29 @@ impaired() {
 	done
 	shift
 	topo_up && topo_segment && ends "$server" "$client" "$ip" &&
-		topo_netem "${netem[@]}" && ./transfer -n "$TOE_TEST_BYTES" "$@"
+		topo_netem "${netem[@]}" && all_offloaded 1 ./transfer -n "$TOE_TEST_BYTES" "$@"
 }
 
 # plain IP MTU TRANSFER-ARGUMENTS...
 plain() {
 	local ip=$1 mtu=$2
 	shift 2
-	topo_up "$mtu" && ends "$server" "$client" "$ip" && ./transfer "$@"
+	topo_up "$mtu" && ends "$server" "$client" "$ip" &&
+		all_offloaded 1 ./transfer "$@"
 }
 
 # single IP MTU TRANSFER-ARGUMENTS...: no segmentation offload
 single() {
 	local ip=$1 mtu=$2
 	shift 2
-	topo_up "$mtu" && topo_segment && ends "$server" "$client" "$ip" && ./transfer "$@"
+	topo_up "$mtu" && topo_segment && ends "$server" "$client" "$ip" &&
+		all_offloaded 1 ./transfer "$@"
 }
 
 ktap_test loss_0 impaired 4 delay 100us -- -m edge
 ktap_test loss_0.1 impaired 4 loss 0.1% -- -m level
 ktap_test loss_1 impaired 4 loss 1% -- -m block
-ktap_test loss_1_ipv6 impaired 6 loss 1% -- -m edge
+ktap_test loss_1_ipv6 impaired 6 loss 1% -- -m edge -n 16M
 ktap_test loss_5 impaired 4 loss 5% -- -m edge
 ktap_test reorder impaired 4 delay 1ms reorder 10% 50% -- -m edge
 ktap_test duplicate impaired 4 duplicate 5% -- -m level

@@ -136,9 +136,28 @@ offloaded_connections() {
 	counters "$1" event offloaded
 }
 
-# datapath_bytes NAMESPACE: payload that devices received and sent so far
+# datapath_bytes NAMESPACE: payload that devices received and sent so far, and
+# what they were given at hand-over of what the kernel had received before
 datapath_bytes() {
-	echo $(($(counters "$1" event rx-bytes) + $(counters "$1" event tx-bytes)))
+	echo $(($(counters "$1" event rx-bytes) + $(counters "$1" event tx-bytes) +
+		$(counters "$1" event moved-bytes)))
+}
+
+# all_offloaded COUNT COMMAND...: runs the command on fresh namespaces; each
+# AF_TOE end must have had so many connections, all of them offloaded
+all_offloaded() {
+	local count=$1 ns
+	shift
+	"$@" || return
+	for ns in "$SERVER_NS:$TOE_TEST_SERVER" "$CLIENT_NS:$TOE_TEST_CLIENT"; do
+		[ "${ns#*:}" = tcp ] && continue
+		ns=${ns%:*}
+		if [ "$(offloaded_connections "$ns")" -ne "$count" ]; then
+			echo "$ns: of $count connections $(offloaded_connections "$ns") were offloaded"
+			ip netns exec "$ns" toetool stats
+			return 1
+		fi
+	done
 }
 
 # settle NAMESPACE: wait until the closed connections have left the devices
