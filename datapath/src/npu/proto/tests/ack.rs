@@ -204,6 +204,17 @@ fn fast_retransmit__duplicates_let_new_data_out() {
 }
 
 #[test]
+fn fast_retransmit__an_old_hole_is_forgotten() {
+    let mut bench = flying(&with_sack(), 8);
+    bench.sack(0, 1000..2000);
+    bench.ack(3000);
+    for end in [5000, 6000, 7000] {
+        bench.sack(3000, 4000..end);
+    }
+    assert_eq!(bench.tx_all(), [(3000, 1000)]);
+}
+
+#[test]
 fn retransmit__fills_holes_only_once_the_peer_reports_them() {
     let mut bench = flying(&with_sack(), 8);
     bench.command(Command::RETRANSMIT);
