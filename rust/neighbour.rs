@@ -1,17 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Neighbours: who the next hop is, on the link.
 //!
-//! C headers: [`include/net/neighbour.h`](srctree/include/net/neighbour.h),
-//! [`include/net/netevent.h`](srctree/include/net/netevent.h)
+//! C header: [`include/net/neighbour.h`](srctree/include/net/neighbour.h)
 
 use super::{bindings as b, dst::Dst};
-use core::{mem::offset_of, ptr::NonNull};
-use kernel::{
-    error::{to_result, Error},
-    ffi::{c_int, c_ulong, c_void},
-    prelude::*,
-    types::Opaque,
-};
+use core::ptr::NonNull;
 
 /// An Ethernet address.
 pub(crate) type EtherAddr = [u8; 6];
@@ -59,85 +52,11 @@ impl Neighbour {
         // SAFETY: By the type invariant.
         unsafe { b::toe_helper_neigh_confirm(self.0.as_ptr()) }
     }
-
-    /// Whether an update is about this neighbour.
-    pub(crate) fn is(&self, update: &NeighbourUpdate) -> bool {
-        self.0.as_ptr() == update.0
-    }
 }
 
 impl Drop for Neighbour {
     fn drop(&mut self) {
         // SAFETY: By the type invariant.
         unsafe { b::toe_helper_neigh_release(self.0.as_ptr()) }
-    }
-}
-
-/// Which neighbour something happened to; compare with [`Neighbour::is`].
-pub(crate) struct NeighbourUpdate(*mut b::neighbour);
-
-/// Who wants to know of changes in the neighbour tables of all namespaces.
-pub(crate) trait NeighbourObserver: Send + Sync {
-    /// A neighbour's address or state has changed. Softirq or process context; must not sleep.
-    fn updated(&self, update: &NeighbourUpdate);
-}
-
-/// A registered observer of neighbours.
-///
-/// # Invariants
-///
-/// `block` is registered, and its callback is [`Self::call`].
-#[pin_data(PinnedDrop)]
-pub(crate) struct NeighbourNotifier<T: NeighbourObserver> {
-    #[pin]
-    block: Opaque<b::notifier_block>,
-    observer: T,
-}
-
-// SAFETY: The notifier chain does its own locking.
-unsafe impl<T: NeighbourObserver> Send for NeighbourNotifier<T> {}
-// SAFETY: As above.
-unsafe impl<T: NeighbourObserver> Sync for NeighbourNotifier<T> {}
-
-impl<T: NeighbourObserver> NeighbourNotifier<T> {
-    /// Registers `observer`.
-    pub(crate) fn new(observer: T) -> impl PinInit<Self, Error> {
-        // INVARIANT: Registered, or initialisation fails.
-        try_pin_init!(Self {
-            observer,
-            block <- Opaque::try_ffi_init(|slot: *mut b::notifier_block| {
-                // SAFETY: `slot` is valid for writes, and pinned from now on; `observer` is initialised before it.
-                unsafe {
-                    slot.write(b::notifier_block { notifier_call: Some(Self::call), ..Default::default() });
-                    to_result(b::register_netevent_notifier(slot))
-                }
-            }),
-        }? Error)
-    }
-
-    /// # Safety
-    ///
-    /// Called by the notifier chain only: with `block` of a `Self`, and the event's object in `data`.
-    unsafe extern "C" fn call(
-        block: *mut b::notifier_block,
-        event: c_ulong,
-        data: *mut c_void,
-    ) -> c_int {
-        if event as u32 == b::netevent_notif_type_NETEVENT_NEIGH_UPDATE {
-            let this = block
-                .wrapping_byte_sub(offset_of!(Self, block))
-                .cast::<Self>();
-            // SAFETY: By this function's contract.
-            unsafe { (*this).observer.updated(&NeighbourUpdate(data.cast())) };
-        }
-        b::NOTIFY_DONE as c_int
-    }
-}
-
-#[pinned_drop]
-impl<T: NeighbourObserver> PinnedDrop for NeighbourNotifier<T> {
-    fn drop(self: Pin<&mut Self>) {
-        // SAFETY: Registered by the type invariant. No call is under way once this returns.
-        unsafe { b::unregister_netevent_notifier(self.block.get()) };
     }
 }

@@ -74,7 +74,7 @@ fn hand_over(inner: &Arc<InnerSocket>, owner: ARef<AnySock>) -> Result<Arc<Conne
     let snapshot = moving.snapshot();
     let unread = copy_unread(&moving, &buffers)?;
     let mut congestion = congestion(snapshot);
-    let path = route.path(snapshot.mss().min(u32::from(u16::MAX)) as u16)?;
+    let path = route.path(&route.dst, snapshot.mss().min(u32::from(u16::MAX)) as u16)?;
     let config = config(
         snapshot,
         tuple,

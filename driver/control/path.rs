@@ -29,9 +29,9 @@ pub(crate) enum Unreachable {
 pub(crate) struct Route {
     /// The device it leaves by.
     pub(crate) device: Arc<dyn Device>,
-    /// The kernel's route.
+    /// The kernel's route when the connection was handed over.
     pub(crate) dst: Dst,
-    next_hop: Option<Neighbour>,
+    remote: [u8; 16],
     ttl: u8,
     tos: u8,
     ipv6: bool,
@@ -46,31 +46,34 @@ impl Route {
             .and_then(|devices| devices.find(inner.sk().net_cookie(), dst.ifindex()))
             .ok_or(Unreachable::NoDevice)?;
         let (remote, ipv6) = match snapshot.addresses() {
-            AddrPair::V4(_, [a, b, c, d]) => ([a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], false),
+            AddrPair::V4(_, [a, b, c, d]) => {
+                ([a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], false)
+            }
             AddrPair::V6(_, remote) => (remote, true),
-        };
-        let next_hop = match device.link_type() {
-            LinkType::Ethernet => Some(Neighbour::of(&dst, &remote).ok_or(Unreachable::NoNeighbour)?),
-            LinkType::Loopback | LinkType::Raw => None,
         };
         Ok(Self {
             device,
             dst,
-            next_hop,
+            remote,
             ttl: snapshot.ttl(),
             tos: snapshot.tos(),
             ipv6,
         })
     }
 
-    /// The way as the data-path wants it, for segments of up to `mss` payload bytes.
+    /// The route of `inner`'s segments at the moment; `None` if there is none by the device any more.
+    pub(crate) fn now(&self, inner: &InnerSocket) -> Option<Dst> {
+        Dst::of(inner.sk()).filter(|dst| dst.ifindex() == self.device.ifindex())
+    }
+
+    /// The way by `dst` as the data-path wants it, for segments of up to `mss` payload bytes.
     ///
     /// # Errors
     ///
-    /// [`Unreachable::NoNeighbour`] while the next hop's address isn't known.
-    pub(crate) fn path(&self, mss: u16) -> Result<Path, Unreachable> {
+    /// [`Unreachable::NoNeighbour`] while the next hop's address isn't known. The kernel is looking for it then.
+    pub(crate) fn path(&self, dst: &Dst, mss: u16) -> Result<Path, Unreachable> {
         Ok(Path {
-            link: self.link()?,
+            link: self.link(dst)?,
             ttl: self.ttl,
             tos: self.tos,
             mss,
@@ -80,44 +83,42 @@ impl Route {
         })
     }
 
-    /// The link-layer header of segments at the moment; errors as [`Route::path`].
-    pub(crate) fn link(&self) -> Result<Link, Unreachable> {
-        match (self.device.link_type(), &self.next_hop) {
-            (LinkType::Raw, _) => Ok(Link::None),
-            (_, None) => Ok(Link::Ethernet {
-                destination: [0; 6],
-                source: [0; 6],
-                vlan: None,
-            }),
-            (_, Some(next_hop)) => {
-                let (destination, source) = next_hop.addresses().ok_or(Unreachable::NoNeighbour)?;
-                Ok(Link::Ethernet {
-                    destination,
-                    source,
-                    vlan: None,
+    fn link(&self, dst: &Dst) -> Result<Link, Unreachable> {
+        let (destination, source) = match self.device.link_type() {
+            LinkType::Raw => return Ok(Link::None),
+            LinkType::Loopback => ([0; 6], [0; 6]),
+            LinkType::Ethernet => Neighbour::of(dst, &self.remote)
+                .and_then(|next_hop| {
+                    next_hop.in_use();
+                    next_hop.addresses()
                 })
-            }
-        }
+                .ok_or(Unreachable::NoNeighbour)?,
+        };
+        Ok(Link::Ethernet {
+            destination,
+            source,
+            vlan: None,
+        })
     }
 
-    /// Payload bytes of a segment that the path takes, with the timestamps option or without.
-    pub(crate) fn mss(&self, timestamps: bool) -> u16 {
+    /// Payload bytes of a segment that `dst` takes, with the timestamps option or without.
+    pub(crate) fn mss(&self, dst: &Dst, timestamps: bool) -> u16 {
         let headers = if self.ipv6 { 40 } else { 20 } + 20 + if timestamps { 12 } else { 0 };
-        let mss = self.dst.mtu().saturating_sub(headers);
+        let mss = dst.mtu().saturating_sub(headers);
         mss.clamp(1, u32::from(u16::MAX)) as u16
     }
 
-    /// Segments are being sent: has the kernel see to it that the next hop's address stays known and right.
-    pub(crate) fn in_use(&self) {
-        if let Some(next_hop) = &self.next_hop {
-            next_hop.in_use();
+    /// Segments are being sent, and `progress` is being made or not: has the kernel see to it that the next hop's address
+    /// stays known and right.
+    pub(crate) fn in_use(&self, progress: bool) {
+        if self.device.link_type() != LinkType::Ethernet {
+            return;
         }
-    }
-
-    /// The peer has acknowledged something, so the next hop is alive.
-    pub(crate) fn confirm(&self) {
-        if let Some(next_hop) = &self.next_hop {
-            next_hop.confirm();
+        if let Some(next_hop) = Neighbour::of(&self.dst, &self.remote) {
+            next_hop.in_use();
+            if progress {
+                next_hop.confirm();
+            }
         }
     }
 }

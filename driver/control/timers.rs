@@ -10,12 +10,18 @@ use super::{
     events::now,
     state::{Event, State},
 };
-use crate::net::{context::BhDisabled, errno::ETIMEDOUT, timer::Moment};
+use crate::{
+    driver::WORK,
+    net::{context::BhDisabled, errno::ETIMEDOUT, ksocket::InnerSocket, timer::Moment},
+};
 use datapath::{
     npu::{meta::Command, proto::Timers, ConnectionConfig},
     units::{Bytes, Micros},
 };
-use kernel::{prelude::*, sync::atomic::Relaxed};
+use kernel::{
+    prelude::*,
+    sync::{atomic::Relaxed, Arc},
+};
 
 /// How long an acknowledgment may be delayed: the kernel's `TCP_DELACK_MIN`.
 pub(super) const DELAYED_ACK: Micros = Micros::from_millis(40);
@@ -98,7 +104,7 @@ impl Connection {
             offload.set_cwnd(cwnd);
         }
         if look.timers.retransmit.is_some() {
-            self.route.in_use();
+            self.route.in_use(!todo.doubt_path);
         }
         if todo.doubt_path {
             self.check_path(&look.config);
@@ -281,27 +287,45 @@ impl Connection {
 
     /// Brings link-layer addresses and segment size in line with what the kernel knows of the path by now.
     fn check_path(&self, config: &ConnectionConfig) {
-        if let Some(frozen) = &*self.frozen.lock(&BhDisabled::new()) {
+        let Some(inner) = self.frozen.lock(&BhDisabled::new()).as_ref().map(|frozen| {
             frozen.sync(
                 config.send.una.get(),
                 config.send.max.get(),
                 config.receive.nxt.get(),
             );
-        }
+            frozen.inner().clone()
+        }) else {
+            return;
+        };
+        let dst = match self.route.now(&inner) {
+            Some(dst) => dst,
+            // The next time the timer expires, there may be a new route.
+            None => return reroute(inner),
+        };
         let mss = self
             .route
-            .mss(config.timestamps.is_some())
+            .mss(&dst, config.timestamps.is_some())
             .min(config.path.mss);
-        let Ok(path) = self.route.path(mss) else {
+        let Ok(path) = self.route.path(&dst, mss) else {
             return;
         };
         if path.link == config.path.link && mss == config.path.mss {
             return;
         }
         if let Some(offload) = self.offload.as_ref() {
-            let _ = offload.set_path(&path, Some(self.route.dst.clone()));
+            let _ = offload.set_path(&path, Some(dst));
         }
         self.with_congestion(|congestion| congestion.policy().set_mss(Bytes(u32::from(mss))));
+    }
+}
+
+/// Has `inner` look for a route, which sleeps.
+fn reroute(inner: Arc<InnerSocket>) {
+    if let Some(work) = WORK.get() {
+        // Without memory it is tried again with the next retransmission.
+        let _ = work.try_spawn(GFP_ATOMIC, move || {
+            let _ = inner.reroute();
+        });
     }
 }
 

@@ -203,7 +203,7 @@ impl Ring {
     }
 
     /// Bytes in it.
-    pub(super) const fn fill(&self) -> Bytes {
+    pub const fn fill(&self) -> Bytes {
         self.tail.bytes_since(self.head)
     }
 }

@@ -58,6 +58,7 @@ impl SoftClaim {
 impl Claim for SoftClaim {
     fn install(&mut self, install: Install<'_>) -> Result<Arc<dyn OffloadedConnection>, Refusal> {
         let link = self.flow.link();
+        let moved = install.config.rx.fill();
         let live = Live::new(install, link, self.flow.key().hash())?;
         let live = KBox::new(live, GFP_KERNEL).map_err(|_| Refusal::NoMemory)?;
         let bh = BhDisabled::new();
@@ -69,6 +70,7 @@ impl Claim for SoftClaim {
         *state = State::Live(live);
         self.installed = true;
         link.stats.installed.add(1);
+        link.stats.moved_bytes.add(u64::from(moved.0));
         self.flow.replay(state, &mut held, &bh);
         Ok(self.flow.clone())
     }

@@ -59,6 +59,8 @@ pub(super) struct Stats {
     pub(super) rejects: Rejects,
     /// Connections installed.
     pub(super) installed: Counter,
+    /// Payload bytes the kernel had received of them before.
+    pub(super) moved_bytes: Counter,
     /// Segments held while a connection was handed over.
     pub(super) held: Counter,
     /// Segments dropped then, for too many were held.
@@ -118,6 +120,7 @@ impl Link {
             stats: Stats {
                 rejects: Rejects::new(),
                 installed: Counter::new(),
+                moved_bytes: Counter::new(),
                 held: Counter::new(),
                 not_held: Counter::new(),
                 late: Counter::new(),
@@ -268,6 +271,7 @@ impl Link {
     pub(super) fn visit_counters(&self, visit: &mut dyn FnMut(Group, &'static str, u64)) {
         let stats = &self.stats;
         visit(Group::Event, "offloaded", stats.installed.get());
+        visit(Group::Event, "moved-bytes", stats.moved_bytes.get());
         visit(Group::Event, "held", stats.held.get());
         stats.rejects.visit(visit);
         for (name, counter) in [
