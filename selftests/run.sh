@@ -37,6 +37,7 @@ if [ "$TOE_DEVICE" != none ]; then
 	ktap_suite sockets/tcp-toe_proto-ipv6 ./sockets.sh tcp toe-proto 6 offload
 	ktap_suite sockets/toe-tcp-fallback ./sockets.sh toe tcp 4 fallback
 	ktap_suite sockets/tcp-toe-fallback ./sockets.sh tcp toe 6 fallback
+	ktap_suite tools ./tools.sh
 fi
 
 ktap_run "$@"

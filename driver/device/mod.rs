@@ -152,6 +152,9 @@ pub(crate) trait OffloadedConnection: Send + Sync {
     /// Sets TCP_CORK; sends what that lets go.
     fn set_cork(&self, on: bool);
 
+    /// Sets what segments carry besides.
+    fn set_marks(&self, marks: Marks);
+
     /// Changes how segments reach the peer. `EINVAL` if the data-path can't do that.
     fn set_path(&self, path: &Path, dst: Option<Dst>) -> Result;
 

@@ -9,7 +9,7 @@ use crate::net::{
     context::rcu_barrier,
     errno::EOPNOTSUPP,
     global::Global,
-    netdevice::{NetDevice, NetdevObserver, Rtnl},
+    netdevice::{NetDevice, NetdevEvent, NetdevObserver, Rtnl},
     netns::{Net, NetCookie},
 };
 use kernel::{
@@ -115,7 +115,10 @@ impl Registry {
 pub(crate) struct Observer;
 
 impl NetdevObserver for Observer {
-    fn unregister(&self, netdev: &NetDevice) {
+    fn event(&self, event: NetdevEvent, netdev: &NetDevice) {
+        if event != NetdevEvent::Unregister {
+            return;
+        }
         if let Some(registry) = DEVICES.get() {
             // Most netdevs are no device.
             let _ = registry.remove(netdev.net_cookie(), netdev.ifindex(), true);

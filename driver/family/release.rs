@@ -2,11 +2,14 @@
 //! shutdown and close.
 
 use super::{Phase, ToeSocket};
-use crate::net::{
-    context::BhDisabled,
-    errno::ENOTCONN,
-    sock::{Shut, Sock},
-    uapi,
+use crate::{
+    driver::control::Connection,
+    net::{
+        context::BhDisabled,
+        errno::ENOTCONN,
+        sock::{Shut, Sock},
+        uapi,
+    },
 };
 use kernel::prelude::*;
 

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     driver::{
-        device::{counters::Totals, Events, Install, OffloadedConnection, Refusal},
+        device::{counters::Totals, Events, Install, Marks, OffloadedConnection, Refusal},
         family::stream::PayloadBuffers,
     },
     net::{
@@ -309,6 +309,10 @@ impl OffloadedConnection for Flow {
             live.connection.pre.set_cork(on);
             Self::kick(live, link, output, bh);
         });
+    }
+
+    fn set_marks(&self, marks: Marks) {
+        self.run(|live, _, _, _| live.framing.marks = marks);
     }
 
     fn set_path(&self, path: &Path, dst: Option<Dst>) -> Result {

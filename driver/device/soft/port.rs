@@ -21,7 +21,7 @@ use kernel::prelude::*;
 pub(super) struct Framing {
     ethertype: u16,
     hash: u32,
-    marks: Marks,
+    pub(super) marks: Marks,
     /// Over a loopback device only.
     dst: Option<Dst>,
 }
