@@ -185,6 +185,8 @@ impl Snapshot {
         ecn;
         /// Window scaling was negotiated.
         wscale_ok;
+        /// Something received isn't acknowledged yet.
+        ack_owed;
         /// `TCP_NODELAY` is set.
         nodelay;
         /// `TCP_CORK` is set.

@@ -12,14 +12,17 @@ use super::{
     state::{Event, State},
 };
 use crate::{
-    driver::WORK,
+    driver::{device::Hold, WORK},
     net::{
         context::BhDisabled,
         tcp_repair::TimeWait,
         timer::{Expire, Moment},
     },
 };
-use datapath::{npu::meta::Command, units::Micros};
+use datapath::{
+    npu::{meta::Command, ConnectionConfig},
+    units::Micros,
+};
 use kernel::{prelude::*, sync::Arc};
 
 /// How long TIME_WAIT lasts, `TCP_TIMEWAIT_LEN`: 60 seconds.
@@ -160,7 +163,7 @@ impl Connection {
 
     /// Takes the connection off the device, and leaves its last state to the kernel's TCP.
     fn close(&self) {
-        let config = self.offload.as_ref().and_then(|offload| offload.remove());
+        let (config, hold) = self.leave_device();
         self.disarm();
         registry::remove(self);
         let frozen = self.frozen.lock(&BhDisabled::new()).take();
@@ -180,6 +183,22 @@ impl Connection {
             }),
             _ => frozen.disconnect(),
         }
+        // The kernel's TCP has the connection before it is given what arrived for it.
+        drop(frozen);
+        drop(hold);
+    }
+
+    /// Takes the connection off the device. If that isn't its end, what arrives is held.
+    fn leave_device(&self) -> (Option<ConnectionConfig>, Option<KBox<dyn Hold>>) {
+        let Some(offload) = self.offload.as_ref() else {
+            return (None, None);
+        };
+        if self.state() != State::Closed {
+            if let Ok((config, hold)) = offload.remove_and_hold() {
+                return (Some(config), Some(hold));
+            }
+        }
+        (offload.remove(), None)
     }
 }
 

@@ -35,6 +35,7 @@ use datapath::{
             EcnConfig, Fin, Path, ReceiveConfig, Ring, RttConfig, SendConfig, TimestampConfig,
             MAX_RING, MIN_RING,
         },
+        meta::Command,
         ConnectionConfig,
     },
     units::{Bytes, Micros, SeqNum, StreamPos, TsVal, WindowScale},
@@ -83,6 +84,7 @@ fn hand_over(inner: &Arc<InnerSocket>, owner: ARef<AnySock>) -> Result<Arc<Conne
         unread,
         congestion.policy().cwnd(),
     );
+    let ack_owed = snapshot.ack_owed();
     let marks = Marks {
         priority: snapshot.priority(),
         mark: snapshot.mark(),
@@ -128,6 +130,9 @@ fn hand_over(inner: &Arc<InnerSocket>, owner: ARef<AnySock>) -> Result<Arc<Conne
     let frozen = moving.commit();
     inner.set_events(connection.clone());
     *connection.frozen.lock(&BhDisabled::new()) = Some(frozen);
+    if ack_owed {
+        connection.command(Command::ACK_NOW);
+    }
     // The first segments may have ended it already.
     connection.order_close();
     Ok(connection)

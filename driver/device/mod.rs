@@ -173,7 +173,14 @@ pub(crate) trait OffloadedConnection: Send + Sync {
     /// Takes the connection off the device, after everything posted was sent; returns its last state, if it was there.
     /// No event is delivered any more once this returns. Process context, and not from within an event.
     fn remove(&self) -> Option<ConnectionConfig>;
+
+    /// As [`remove`](Self::remove), but holds what arrives for the connection until [`Hold`] is dropped: for the kernel's
+    /// TCP to take the connection over meanwhile. `ENOTCONN` if it was removed before, `ENOMEM` if there is no memory.
+    fn remove_and_hold(&self) -> Result<(ConnectionConfig, KBox<dyn Hold>)>;
 }
+
+/// Segments held of a connection that was removed. Dropping it gives them to the stack; process context.
+pub(crate) trait Hold: Send {}
 
 /// A segment that the data-path leaves to the control plane: a RST, or a SYN. Its checksum is right.
 #[derive(Clone, Copy, Debug)]

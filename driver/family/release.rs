@@ -54,13 +54,17 @@ impl ToeSocket {
                 }
             }
             connection.stream().disown();
-            connection.orphan();
         }
         let inner = this.inner.lock(&BhDisabled::new()).take();
+        if let Some(connection) = this.connection.as_ref() {
+            // From here on the inner socket is the control plane's alone.
+            drop(inner);
+            connection.orphan();
+            sock.set_state(uapi::TCP_CLOSE);
+            return;
+        }
         if let Some(inner) = &inner {
-            if this.connection.as_ref().is_none() {
-                inner.clear_events();
-            }
+            inner.clear_events();
         }
         sock.set_state(uapi::TCP_CLOSE);
         drop(guard);

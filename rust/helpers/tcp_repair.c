@@ -220,6 +220,7 @@ int toe_helper_tcp_snapshot(struct sock *sk, struct toe_tcp_snapshot *snap)
 	snap->snd_wscale = tp->rx_opt.snd_wscale;
 	snap->rcv_wscale = tp->rx_opt.rcv_wscale;
 	snap->quick_acks = icsk->icsk_ack.quick;
+	snap->ack_owed = inet_csk_ack_scheduled(sk);
 	snap->nodelay = !!(tp->nonagle & TCP_NAGLE_OFF);
 	snap->cork = !!(tp->nonagle & TCP_NAGLE_CORK);
 	strscpy(snap->congestion, icsk->icsk_ca_ops->name);

@@ -61,6 +61,7 @@ struct toe_tcp_snapshot {
 	u8 ttl;
 	u8 tos;
 	u8 quick_acks;
+	u8 ack_owed;
 	u8 nodelay;
 	u8 cork;
 	char congestion[16];

@@ -6,9 +6,10 @@ use super::{
     link::Link,
 };
 use crate::{
-    driver::device::{Claim, Install, OffloadedConnection, Refusal},
+    driver::device::{Claim, Hold, Install, OffloadedConnection, Refusal},
     net::{
         context::BhDisabled,
+        flow_table::FlowKey,
         skbuff::{SkBuff, SkBuffQueue},
     },
 };
@@ -81,9 +82,33 @@ impl Drop for SoftClaim {
         if self.installed {
             return;
         }
+        drop(self.flow.hold());
+    }
+}
+
+/// A flow whose segments are held, to be given back to the stack.
+pub(super) struct SoftHold {
+    link: Arc<Link>,
+    key: FlowKey,
+}
+
+impl SoftHold {
+    /// Has the segments that the flow of `key` holds given back on drop.
+    pub(super) fn new(link: Arc<Link>, key: FlowKey) -> Self {
+        Self { link, key }
+    }
+}
+
+impl Hold for SoftHold {}
+
+impl Drop for SoftHold {
+    fn drop(&mut self) {
+        // What arrives from here on goes to the stack by itself.
+        let Some(flow) = self.link.remove_flow(&self.key) else {
+            return;
+        };
         let bh = BhDisabled::new();
-        let state = core::mem::replace(&mut *self.flow.lock(&bh), State::Gone);
-        self.flow.link().remove_flow(self.flow.key());
+        let state = core::mem::replace(&mut *flow.lock(&bh), State::Gone);
         if let State::Claimed(Held(mut held)) = state {
             while let Some(packet) = held.pop() {
                 packet.receive_again();

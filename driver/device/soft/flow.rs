@@ -2,14 +2,14 @@
 //! A connection, or one that is about to be.
 
 use super::{
-    claim::Held,
+    claim::{Held, SoftHold},
     link::Link,
     output::Output,
     port::{Framing, SoftPort},
 };
 use crate::{
     driver::{
-        device::{counters::Totals, Events, Install, Marks, OffloadedConnection, Refusal},
+        device::{counters::Totals, Events, Hold, Install, Marks, OffloadedConnection, Refusal},
         family::stream::PayloadBuffers,
     },
     net::{
@@ -238,6 +238,11 @@ impl Flow {
         }
     }
 
+    /// What gives the segments held back to the stack.
+    pub(super) fn hold(&self) -> SoftHold {
+        SoftHold::new(self.link.clone(), self.key)
+    }
+
     /// Adds the connection's counts.
     pub(super) fn add_to(&self, totals: &mut Totals, bh: &BhDisabled) {
         if let State::Live(live) = &*self.lock(bh) {
@@ -252,8 +257,9 @@ impl Flow {
         }
     }
 
-    /// Ends a live connection once nothing of it is undelivered; `None` if it isn't live.
-    fn finish(&self) -> Option<KBox<Live>> {
+    /// Ends a live connection once nothing of it is undelivered; `None` if it isn't live. What arrives from now on is
+    /// held if `hold` is set.
+    fn finish(&self, hold: bool) -> Option<KBox<Live>> {
         loop {
             let bh = BhDisabled::new();
             let mut state = self.lock(&bh);
@@ -261,9 +267,14 @@ impl Flow {
                 return None;
             };
             // No new output from now on, so that this ends.
-            live.closing = true;
+            live.closing = !hold;
             if self.undelivered.load(Acquire) == 0 {
-                let State::Live(live) = core::mem::replace(&mut *state, State::Gone) else {
+                let next = if hold {
+                    State::Claimed(Held::new())
+                } else {
+                    State::Gone
+                };
+                let State::Live(live) = core::mem::replace(&mut *state, next) else {
                     return None;
                 };
                 drop(state);
@@ -351,8 +362,15 @@ impl OffloadedConnection for Flow {
     }
 
     fn remove(&self) -> Option<ConnectionConfig> {
-        let live = self.finish()?;
-        self.link.remove_flow(&self.key);
+        let live = self.finish(false)?;
+        drop(self.link.remove_flow(&self.key));
         Some(live.connection.config())
+    }
+
+    fn remove_and_hold(&self) -> Result<(ConnectionConfig, KBox<dyn Hold>)> {
+        let hold = KBox::new_uninit(GFP_KERNEL)?;
+        let live = self.finish(true).ok_or(ENOTCONN)?;
+        let hold = hold.write(self.hold());
+        Ok((live.connection.config(), hold))
     }
 }

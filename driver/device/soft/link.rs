@@ -194,17 +194,17 @@ impl Link {
         added?;
         // Whoever closes the device looks for flows after it has said so.
         if self.closed.load(Relaxed) {
-            self.remove_flow(key);
+            drop(self.remove_flow(key));
             return Err(Refusal::DeviceGone);
         }
         Ok(())
     }
 
-    /// Takes a flow out.
-    pub(super) fn remove_flow(&self, key: &FlowKey) {
-        if self.flows.table.remove(key).is_some() {
-            self.connections.fetch_sub(1, Relaxed);
-        }
+    /// Takes a flow out; returns it, if it was in.
+    pub(super) fn remove_flow(&self, key: &FlowKey) -> Option<Arc<Flow>> {
+        let flow = self.flows.table.remove(key)?;
+        self.connections.fetch_sub(1, Relaxed);
+        Some(flow)
     }
 
     /// Calls `visit` for each flow of this device.

@@ -103,7 +103,13 @@ impl Flow {
                     }
                 }
             }
-            State::Live(_) | State::Gone => {
+            State::Gone => {
+                // Found before it was taken out of the table; the next time it won't be.
+                if let Some(packet) = packet.into_owned() {
+                    packet.receive_again();
+                }
+            }
+            State::Live(_) => {
                 stats.late.add(1);
                 packet.discard(DropReason::Closed);
             }
