@@ -117,6 +117,7 @@ fn hand_over(inner: &Arc<InnerSocket>, owner: ARef<AnySock>) -> Result<Arc<Conne
         events: connection.clone(),
         dst: Some(dst),
         marks,
+        moved: Bytes(unread),
     });
     let offload = match installed {
         Ok(offload) => offload,

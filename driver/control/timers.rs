@@ -213,8 +213,8 @@ impl Connection {
             self.persist_since.store(since.0, Relaxed);
             return todo.look_again(due);
         }
-        if control.heard_at_probe != look.heard {
-            // A peer that answers may keep its window shut for as long as it likes.
+        if control.heard_at_probe != look.heard && !control.orphaned {
+            // A peer that answers may keep a program waiting for as long as it likes.
             control.stalled_since = None;
         }
         control.heard_at_probe = look.heard;
@@ -287,20 +287,20 @@ impl Connection {
 
     /// Brings link-layer addresses and segment size in line with what the kernel knows of the path by now.
     fn check_path(&self, config: &ConnectionConfig) {
-        let Some(inner) = self.frozen.lock(&BhDisabled::new()).as_ref().map(|frozen| {
+        let dst = {
+            let bh = BhDisabled::new();
+            let frozen = self.frozen.lock(&bh);
+            let Some(frozen) = &*frozen else { return };
             frozen.sync(
                 config.send.una.get(),
                 config.send.max.get(),
                 config.receive.nxt.get(),
             );
-            frozen.inner().clone()
-        }) else {
-            return;
+            self.route.now(frozen.inner())
         };
-        let dst = match self.route.now(&inner) {
-            Some(dst) => dst,
+        let Some(dst) = dst else {
             // The next time the timer expires, there may be a new route.
-            None => return reroute(inner),
+            return self.reroute();
         };
         let mss = self
             .route
@@ -317,15 +317,21 @@ impl Connection {
         }
         self.with_congestion(|congestion| congestion.policy().set_mss(Bytes(u32::from(mss))));
     }
-}
 
-/// Has `inner` look for a route, which sleeps.
-fn reroute(inner: Arc<InnerSocket>) {
-    if let Some(work) = WORK.get() {
-        // Without memory it is tried again with the next retransmission.
-        let _ = work.try_spawn(GFP_ATOMIC, move || {
-            let _ = inner.reroute();
-        });
+    /// Has the inner socket look for a route, which sleeps.
+    fn reroute(&self) {
+        let connection = self.arc();
+        if let Some(work) = WORK.get() {
+            // Without memory it is tried again with the next retransmission.
+            let _ = work.try_spawn(GFP_ATOMIC, move || {
+                let frozen = connection.frozen.lock(&BhDisabled::new());
+                let inner = frozen.as_ref().map(|frozen| frozen.inner().clone());
+                drop(frozen);
+                if let Some(inner) = inner {
+                    let _ = inner.reroute();
+                }
+            });
+        }
     }
 }
 

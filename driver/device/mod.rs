@@ -127,6 +127,9 @@ pub(crate) struct Install<'a> {
     pub(crate) dst: Option<Dst>,
     /// What the socket's options say of its segments.
     pub(crate) marks: Marks,
+    /// Bytes in the receive buffer that were received before: they are the program's to read, but not counted as
+    /// received by the data-path.
+    pub(crate) moved: Bytes,
 }
 
 /// A 4-tuple whose segments a device holds. Dropping it gives them back to the stack; process context.

@@ -61,6 +61,8 @@ pub(super) struct Stats {
     pub(super) installed: Counter,
     /// Payload bytes the kernel had received of them before.
     pub(super) moved_bytes: Counter,
+    /// Bytes that had been received when their connections were installed.
+    pub(super) moved: Counter,
     /// Segments held while a connection was handed over.
     pub(super) held: Counter,
     /// Segments dropped then, for too many were held.
@@ -121,6 +123,7 @@ impl Link {
                 rejects: Rejects::new(),
                 installed: Counter::new(),
                 moved_bytes: Counter::new(),
+                moved: Counter::new(),
                 held: Counter::new(),
                 not_held: Counter::new(),
                 late: Counter::new(),
@@ -272,6 +275,7 @@ impl Link {
         let stats = &self.stats;
         visit(Group::Event, "offloaded", stats.installed.get());
         visit(Group::Event, "moved-bytes", stats.moved_bytes.get());
+        visit(Group::Event, "moved-bytes", stats.moved.get());
         visit(Group::Event, "held", stats.held.get());
         stats.rejects.visit(visit);
         for (name, counter) in [

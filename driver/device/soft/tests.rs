@@ -168,6 +168,7 @@ fn install(
         events: end.clone(),
         dst: None,
         marks: Marks::default(),
+        moved: Bytes::ZERO,
     })
 }
 
