@@ -324,9 +324,11 @@ impl Connection {
         if let Some(work) = WORK.get() {
             // Without memory it is tried again with the next retransmission.
             let _ = work.try_spawn(GFP_ATOMIC, move || {
-                let frozen = connection.frozen.lock(&BhDisabled::new());
-                let inner = frozen.as_ref().map(|frozen| frozen.inner().clone());
-                drop(frozen);
+                let inner = {
+                    let bh = BhDisabled::new();
+                    let frozen = connection.frozen.lock(&bh);
+                    frozen.as_ref().map(|frozen| frozen.inner().clone())
+                };
                 if let Some(inner) = inner {
                     let _ = inner.reroute();
                 }
