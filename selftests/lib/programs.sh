@@ -30,7 +30,8 @@ server_stop() {
 
 # server_run COMMAND...: in the background; its output goes to a file
 server_run() {
-	in_server "$@" >"$PROGRAMS_DIR/server.log" 2>&1 &
+	# Not by way of a function: its process would not be the program's.
+	ip netns exec "$SERVER_NS" "$@" >"$PROGRAMS_DIR/server.log" 2>&1 &
 	server_pid=$!
 }
 

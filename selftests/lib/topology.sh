@@ -136,11 +136,11 @@ offloaded_connections() {
 	counters "$1" event offloaded
 }
 
-# datapath_bytes NAMESPACE: payload that devices received and sent so far, and
-# what they were given at hand-over of what the kernel had received before
+# datapath_bytes NAMESPACE: payload that devices received and sent so far, each
+# byte once, with what had arrived before the hand-over and was handed over too
 datapath_bytes() {
 	echo $(($(counters "$1" event rx-bytes) + $(counters "$1" event tx-bytes) +
-		$(counters "$1" event moved-bytes)))
+		$(counters "$1" event moved-bytes) - $(counters "$1" event tx-retransmitted-bytes)))
 }
 
 # all_offloaded COUNT COMMAND...: runs the command on fresh namespaces; each
