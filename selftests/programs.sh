@@ -48,7 +48,9 @@ listed() {
 	[ "$path" = fallback ] || dev_add "$SERVER_NS" "$LINK" || return
 	redis_start toe_run
 	server_wait in_client redis-cli -h "$SERVER_IP" ping || return
-	ip netns exec "$CLIENT_NS" bash -c "exec 3<>/dev/tcp/$SERVER_IP/6379; printf 'PING\r\n' >&3; read -r <&3; sleep 10" &
+	ip netns exec "$CLIENT_NS" bash -c "exec 3<>/dev/tcp/$SERVER_IP/6379
+		for i in 1 2; do printf 'PING\r\n' >&3; read -r <&3; done
+		exec sleep 300" &
 	server_wait conn_matches "$path" "$filter"
 	status=$?
 	in_server toetool conn --json
