@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
 use super::*;
+use crate::npu::config::{ConnectionConfig, EcnConfig};
 use crate::npu::meta::Command;
-use crate::npu::testing::{config, segment, Bench, MSS, RING};
+use crate::npu::meta::Summary;
+use crate::npu::testing::{config, segment, Bench, MSS, OURS, RING};
 use crate::units::StreamPos;
+use crate::wire::tcp::Flags;
 
 #[test]
 fn rx__payload_place_in_the_ring() {
@@ -103,4 +106,29 @@ fn rx__updates_commute() {
         (state.counters, state.acked, state.ecn)
     };
     assert_eq!(run([0, 1, 2, 3, 4, 5]), run([5, 3, 1, 4, 2, 0]));
+}
+
+#[test]
+fn report__counts_marked_bytes() {
+    let mut bench = Bench::new(&ConnectionConfig {
+        ecn: EcnConfig::Accurate,
+        ..config()
+    });
+    bench.add(3 * MSS);
+    bench.tx_all();
+    let echo = |bytes: u32, flags: Flags| Summary {
+        ack: OURS + Bytes(bytes),
+        flags,
+        ..segment(0, 0)
+    };
+    let mut report = None;
+    for (acked, flags) in [(1000, Flags::ACK | Flags::ECE), (3000, Flags::ACK)] {
+        let out = bench.rx(echo(acked, flags));
+        report = rx(&mut bench.conn.post, &out)
+            .notification
+            .report
+            .or(report);
+    }
+    let report = report.unwrap();
+    assert_eq!((report.acked, report.ecn), (Bytes(3000), Bytes(1000)));
 }

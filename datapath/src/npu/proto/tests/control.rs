@@ -141,3 +141,13 @@ fn ack_now__settles_what_is_owed() {
     assert_eq!(ack.tcp.ack.since(THEIRS), 10);
     assert_eq!(bench.conn.proto.timers().delayed_ack, None);
 }
+
+#[test]
+fn window__not_more_than_the_header_can_say() {
+    let mut config = config();
+    config.rx.size = 256 << 10;
+    let mut bench = Bench::new(&config);
+    let ack = bench.command(Command::ACK_NOW).ack.unwrap();
+    assert_eq!(ack.tcp.window, u16::MAX);
+    assert_eq!(bench.conn.config().receive.wnd, Bytes(65535));
+}
