@@ -181,7 +181,6 @@ fn endpoint(shape: &Shape, ours: &Side, theirs: &Side, first: bool) -> Endpoint 
             wnd: window(theirs),
             max_wnd: window(theirs),
             wl1: SeqNum::new(theirs.isn),
-            wl2: SeqNum::new(ours.isn),
             scale: scale(theirs),
             fin: Fin::Open,
         },

@@ -234,7 +234,6 @@ fn config(
             wnd: Bytes(snapshot.snd_wnd()),
             max_wnd: Bytes(snapshot.max_window()),
             wl1: SeqNum::new(snapshot.snd_wl1()),
-            wl2: SeqNum::new(snapshot.snd_una()),
             scale: scale(snapshot, snapshot.snd_wscale()),
             fin: Fin::Open,
         },

@@ -255,7 +255,6 @@ fn config() -> ConnectionConfig {
             wnd: Bytes(RING),
             max_wnd: Bytes(RING),
             wl1: seq,
-            wl2: seq,
             scale,
             fin: Fin::Open,
         },

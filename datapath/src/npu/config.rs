@@ -79,8 +79,6 @@ pub struct SendConfig {
     pub max_wnd: Bytes,
     /// SND.WL1.
     pub wl1: SeqNum,
-    /// SND.WL2.
-    pub wl2: SeqNum,
     /// Scale of the windows the peer sends.
     pub scale: WindowScale,
     /// How far our FIN is.

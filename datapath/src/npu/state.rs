@@ -57,7 +57,6 @@ pub struct ProtoState<const N: usize = OOO_INTERVALS> {
     pub(super) tx_end: SeqNum,
     pub(super) snd_wnd: Bytes,
     pub(super) snd_wl1: SeqNum,
-    pub(super) snd_wl2: SeqNum,
     pub(super) max_snd_wnd: Bytes,
     pub(super) tx_map: StreamMap,
     /// SND.MAX when retransmission last began (RFC 6582).
@@ -360,7 +359,6 @@ impl<const N: usize> ProtoState<N> {
             tx_end: send.una - fin_acked + tx.fill(),
             snd_wnd: send.wnd,
             snd_wl1: send.wl1,
-            snd_wl2: send.wl2,
             max_snd_wnd: send.max_wnd.max(send.wnd),
             tx_map: StreamMap::new(send.una - fin_acked, tx.head),
             recover: send.una - Bytes(1),
@@ -387,7 +385,6 @@ impl<const N: usize> ProtoState<N> {
             wnd: self.snd_wnd,
             max_wnd: self.max_snd_wnd,
             wl1: self.snd_wl1,
-            wl2: self.snd_wl2,
             scale,
             fin: match (self.flags.has(ProtoFlags::FIN_QUEUED), self.fin_acked()) {
                 (_, true) => Fin::Acked,

@@ -65,7 +65,6 @@ pub(crate) fn config() -> ConnectionConfig {
             wnd: Bytes(RING),
             max_wnd: Bytes(RING),
             wl1: THEIRS,
-            wl2: OURS,
             scale: WindowScale::NONE,
             fin: Fin::Open,
         },

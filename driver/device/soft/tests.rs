@@ -137,7 +137,6 @@ fn config(tuple: FourTuple, seq: u32, peer_seq: u32, tx_max: u32) -> ConnectionC
             wnd: Bytes(RING),
             max_wnd: Bytes(RING),
             wl1: SeqNum::new(peer_seq),
-            wl2: SeqNum::new(seq),
             scale,
             fin: Fin::Open,
         },

@@ -292,8 +292,8 @@ impl<const N: usize> ProtoState<N> {
     //# SND.WL2 <- SEG.ACK.
     #[inline]
     fn update_window(&mut self, params: &Params, seg: &Summary) -> bool {
-        let newer = seg.seq.since(self.snd_wl1);
-        if newer < 0 || (newer == 0 && seg.ack.before(self.snd_wl2)) {
+        // SND.WL2 =< SEG.ACK: the caller has seen to SND.UNA =< SEG.ACK, and SND.WL2 =< SND.UNA.
+        if seg.seq.before(self.snd_wl1) {
             return false;
         }
         let window = params.snd_scale.expand(seg.window);
@@ -301,7 +301,6 @@ impl<const N: usize> ProtoState<N> {
         self.snd_wnd = window;
         self.max_snd_wnd = self.max_snd_wnd.max(window);
         self.snd_wl1 = seg.seq;
-        self.snd_wl2 = seg.ack;
         opened
     }
 
