@@ -114,6 +114,15 @@ impl Bytes {
         self.0 as usize
     }
 
+    /// What is left over of whole multiples of `unit`; nothing if that is zero.
+    #[inline]
+    pub const fn beyond_multiple_of(self, unit: Self) -> Self {
+        match self.0.checked_rem(unit.0) {
+            Some(rest) => Self(rest),
+            None => Self::ZERO,
+        }
+    }
+
     /// Whether there are none.
     #[inline]
     pub const fn is_zero(self) -> bool {

@@ -126,8 +126,8 @@ impl Params {
     /// Sets the congestion window; one MSS at least.
     pub fn set_cwnd(&mut self, cwnd: Bytes) {
         self.cwnd = cwnd.max(self.mss);
-        let share = self.cwnd.0 / 4;
-        let burst = Bytes(share - share % self.mss.0).max(self.mss);
+        let share = Bytes(self.cwnd.0 / 4);
+        let burst = (share - share.beyond_multiple_of(self.mss)).max(self.mss);
         self.tx_burst = burst.min(self.tx_max);
     }
 }

@@ -101,11 +101,11 @@ impl<const N: usize> ProtoState<N> {
         let fin_queued = self.flags.has(ProtoFlags::FIN_QUEUED);
         let mut last = len == unsent;
         if !last && len > params.mss {
-            len = Bytes(len.0 - len.0 % params.mss.0);
+            len -= len.beyond_multiple_of(params.mss);
         } else if len < params.mss && !self.small_allowed(params, len, last) {
             return None;
         } else if last && len > params.mss && !self.small_allowed(params, len, last) {
-            let partial = Bytes(len.0 % params.mss.0);
+            let partial = len.beyond_multiple_of(params.mss);
             len -= partial;
             last = partial.is_zero();
         }
