@@ -242,13 +242,13 @@ impl WindowScale {
     /// The window a header's window field stands for.
     #[inline]
     pub const fn expand(self, field: u16) -> Bytes {
-        Bytes((field as u32) << self.0)
+        Bytes((field as u32).wrapping_shl(self.0 as u32))
     }
 
     /// The header's window field for at most `window` bytes, rounded down.
     #[inline]
     pub const fn field(self, window: Bytes) -> u16 {
-        let units = window.0 >> self.0;
+        let units = window.0.wrapping_shr(self.0 as u32);
         if units > u16::MAX as u32 {
             u16::MAX
         } else {
