@@ -31,7 +31,7 @@ test: payload ## all tests but those of the debug kernel; ends with "N passed, N
 	@scripts/test $(TESTS)
 
 debug-kernel: setup ## build the debug kernel (15 to 40 minutes, once)
-	@$(IN_ROOT) scripts/setup/debug-kernel
+	@$(IN_ROOT) --root scripts/setup/debug-kernel
 
 test-debug: debug-kernel ## the same selftests, KUnit and a search for leaks on the debug kernel
 	@KERNEL=debug $(IN_ROOT) scripts/build payload

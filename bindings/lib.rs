@@ -25,4 +25,7 @@ type __kernel_size_t = usize;
 type __kernel_ssize_t = isize;
 type __kernel_ptrdiff_t = isize;
 
-include!(concat!(env!("TOE_OBJ"), "/bindings/toe_bindings_generated.rs"));
+include!(concat!(
+    env!("TOE_OBJ"),
+    "/bindings/toe_bindings_generated.rs"
+));

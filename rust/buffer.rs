@@ -28,10 +28,9 @@ use kernel::{
 ///
 /// ```
 /// let ring = PayloadBuffer::new(4096)?;
-/// ring.write(4094, b"wrap")?;
-/// let mut bytes = [0; 4];
-/// ring.read(4094, &mut bytes)?;
-/// assert_eq!(&bytes, b"wrap");
+/// // The last two bytes of the ring, and the first two.
+/// let copied = ring.copy_from_iter(4094, source, 4);
+/// ring.copy_to_iter(4094, dest, copied);
 /// # Ok::<(), Error>(())
 /// ```
 pub(crate) struct PayloadBuffer {
@@ -107,6 +106,7 @@ impl PayloadBuffer {
     /// Copies `bytes` to position `pos`.
     ///
     /// `EINVAL` if they are more than the ring holds.
+    #[cfg(CONFIG_KUNIT = "y")]
     pub(crate) fn write(&self, pos: u32, bytes: &[u8]) -> Result {
         let span = self.span(pos, bytes.len())?;
         // SAFETY: By `span`, both parts lie in the ring and together are as long as `bytes`.
@@ -124,6 +124,7 @@ impl PayloadBuffer {
     /// Copies the bytes from position `pos` on to `bytes`.
     ///
     /// `EINVAL` if the ring is smaller than `bytes`.
+    #[cfg(CONFIG_KUNIT = "y")]
     pub(crate) fn read(&self, pos: u32, bytes: &mut [u8]) -> Result {
         let span = self.span(pos, bytes.len())?;
         // SAFETY: By `span`, both parts lie in the ring and together are as long as `bytes`.

@@ -30,24 +30,14 @@ macro_rules! errnos {
 }
 
 errnos! {
-    EADDRINUSE: "Address already in use.",
-    EAFNOSUPPORT: "Address family not supported by protocol.",
     EALREADY: "Operation already in progress.",
-    ECONNABORTED: "Software caused connection abort.",
-    ECONNREFUSED: "Connection refused.",
     ECONNRESET: "Connection reset by peer.",
-    EHOSTUNREACH: "No route to host.",
     EINPROGRESS: "Operation now in progress.",
-    EISCONN: "Transport endpoint is already connected.",
     EMSGSIZE: "Message too long.",
     ENETDOWN: "Network is down.",
-    ENETUNREACH: "Network is unreachable.",
-    ENOBUFS: "No buffer space available.",
-    ENOPROTOOPT: "Protocol not available.",
     ENOTCONN: "Transport endpoint is not connected.",
     EOPNOTSUPP: "Operation not supported on transport endpoint.",
     EPROTONOSUPPORT: "Protocol not supported.",
-    ESHUTDOWN: "Cannot send after transport endpoint shutdown.",
     ESOCKTNOSUPPORT: "Socket type not supported.",
     ETIMEDOUT: "Connection timed out.",
 }

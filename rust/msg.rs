@@ -25,21 +25,12 @@ impl MsgFlags {
     pub(crate) const DONTWAIT: Self = Self(b::MSG_DONTWAIT);
     /// `MSG_WAITALL`.
     pub(crate) const WAITALL: Self = Self(b::MSG_WAITALL);
-    /// `MSG_NOSIGNAL`.
-    pub(crate) const NOSIGNAL: Self = Self(b::MSG_NOSIGNAL);
     /// `MSG_MORE`.
     pub(crate) const MORE: Self = Self(b::MSG_MORE);
-    /// `MSG_EOR`.
-    pub(crate) const EOR: Self = Self(b::MSG_EOR);
     /// `MSG_ERRQUEUE`.
     pub(crate) const ERRQUEUE: Self = Self(b::MSG_ERRQUEUE);
     /// `MSG_FASTOPEN`.
     pub(crate) const FASTOPEN: Self = Self(b::MSG_FASTOPEN);
-
-    /// Flags as the system call gives them.
-    pub(crate) const fn from_bits(bits: u32) -> Self {
-        Self(bits)
-    }
 
     /// These flags and those of `other`.
     pub(crate) const fn or(self, other: Self) -> Self {

@@ -74,7 +74,7 @@ impl fmt::Display for Name {
 /// A network device, `struct net_device`.
 ///
 /// A counted reference (`ARef<NetDevice>`) keeps the object, and holds up the device's unregistration: who has one
-/// drops it when told of [`NetdevEvent::Unregister`].
+/// drops it when told by [`NetdevObserver::unregister`].
 ///
 /// # Invariants
 ///
@@ -121,14 +121,6 @@ impl NetDevice {
         Some(unsafe { ARef::from_raw(dev.cast()) })
     }
 
-    /// The device of `net` with this name.
-    pub(crate) fn by_name(net: &Net, name: &CStr) -> Option<ARef<Self>> {
-        // SAFETY: `net` and `name` are valid.
-        let dev = unsafe { bindings::dev_get_by_name(net.as_ptr(), name.as_ptr().cast()) };
-        // SAFETY: The function returns a reference.
-        NonNull::new(dev).map(|dev| unsafe { ARef::from_raw(dev.cast()) })
-    }
-
     /// The C object.
     pub(super) fn as_ptr(&self) -> *mut bindings::net_device {
         self.0.get()
@@ -167,18 +159,6 @@ impl NetDevice {
         }
     }
 
-    /// The largest IP packet it takes, in bytes.
-    pub(crate) fn mtu(&self) -> u32 {
-        // SAFETY: Valid by the type's invariants.
-        unsafe { bindings::toe_helper_dev_mtu(self.as_ptr()) }
-    }
-
-    /// Whether it is there and administratively up.
-    pub(crate) fn is_running(&self) -> bool {
-        // SAFETY: Valid by the type's invariants.
-        unsafe { bindings::toe_helper_dev_running(self.as_ptr()) }
-    }
-
     /// The largest packet to be cut into segments by it or for it, in bytes; 0 if its administrator doesn't want that.
     pub(crate) fn segmentation_limit(&self, ipv6: bool) -> u32 {
         // SAFETY: Valid by the type's invariants.
@@ -189,12 +169,6 @@ impl NetDevice {
     pub(crate) fn headroom(&self) -> usize {
         // SAFETY: Valid by the type's invariants.
         unsafe { bindings::toe_helper_dev_headroom(self.as_ptr()) as usize }
-    }
-
-    /// Whether the hardware computes TCP checksums.
-    pub(crate) fn has_checksum_offload(&self) -> bool {
-        // SAFETY: Valid by the type's invariants.
-        unsafe { bindings::toe_helper_dev_has_csum(self.as_ptr()) }
     }
 
     /// Hands a frame, link-layer header included, to the device's queue.
@@ -253,25 +227,11 @@ impl Drop for NetDeviceSlot {
     }
 }
 
-/// What happens to a device.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum NetdevEvent {
-    /// It is going away, or to another namespace: references must be dropped.
-    Unregister,
-    /// It was administratively shut.
-    Down,
-    /// It was administratively opened.
-    Up,
-    /// Its MTU changed.
-    ChangeMtu,
-    /// Its link-layer address changed.
-    ChangeAddress,
-}
-
-/// Who wants to know of what happens to devices.
+/// Who wants to know of devices that go away.
 pub(crate) trait NetdevObserver: Send + Sync {
-    /// Something happens to `dev`. Called with RTNL held; may sleep.
-    fn event(&self, event: NetdevEvent, dev: &NetDevice);
+    /// `dev` unregisters, or moves to another namespace: references to it must be dropped. Called with RTNL held; may
+    /// sleep.
+    fn unregister(&self, dev: &NetDevice);
 }
 
 /// A registered observer of all devices of all namespaces.
@@ -293,8 +253,7 @@ unsafe impl<T: NetdevObserver> Send for NetdevNotifier<T> {}
 unsafe impl<T: NetdevObserver> Sync for NetdevNotifier<T> {}
 
 impl<T: NetdevObserver> NetdevNotifier<T> {
-    /// Registers `observer`. It is told at once of devices that are there and [`NetdevEvent::Up`]. May sleep; RTNL must
-    /// not be held.
+    /// Registers `observer`. May sleep; RTNL must not be held.
     pub(crate) fn new(observer: T) -> impl PinInit<Self, Error> {
         // INVARIANT: Registered, or initialisation fails.
         try_pin_init!(Self {
@@ -320,19 +279,9 @@ impl<T: NetdevObserver> NetdevNotifier<T> {
         event: kernel::ffi::c_ulong,
         info: *mut c_void,
     ) -> c_int {
-        const UNREGISTER: u32 = bindings::netdev_cmd_NETDEV_UNREGISTER;
-        const DOWN: u32 = bindings::netdev_cmd_NETDEV_DOWN;
-        const UP: u32 = bindings::netdev_cmd_NETDEV_UP;
-        const CHANGEMTU: u32 = bindings::netdev_cmd_NETDEV_CHANGEMTU;
-        const CHANGEADDR: u32 = bindings::netdev_cmd_NETDEV_CHANGEADDR;
-        let event = match event as u32 {
-            UNREGISTER => NetdevEvent::Unregister,
-            DOWN => NetdevEvent::Down,
-            UP => NetdevEvent::Up,
-            CHANGEMTU => NetdevEvent::ChangeMtu,
-            CHANGEADDR => NetdevEvent::ChangeAddress,
-            _ => return bindings::NOTIFY_DONE as c_int,
-        };
+        if event as u32 != bindings::netdev_cmd_NETDEV_UNREGISTER {
+            return bindings::NOTIFY_DONE as c_int;
+        }
         let this = block
             .wrapping_byte_sub(offset_of!(Self, block))
             .cast::<Self>();
@@ -340,7 +289,7 @@ impl<T: NetdevObserver> NetdevNotifier<T> {
         // valid throughout the call.
         unsafe {
             let dev = (*info.cast::<bindings::netdev_notifier_info>()).dev;
-            (*this).observer.event(event, NetDevice::from_raw(dev));
+            (*this).observer.unregister(NetDevice::from_raw(dev));
         }
         bindings::NOTIFY_DONE as c_int
     }

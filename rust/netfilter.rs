@@ -54,11 +54,11 @@ pub(crate) trait IngressHook: Send + Sync {
 ///
 /// # Invariants
 ///
-/// `ops` is registered on `dev`, and calls [`Self::hook`] with what `hook` points to.
+/// `ops` is registered on `_dev`, and calls [`Self::hook`] with what `_hook` points to.
 pub(crate) struct IngressRegistration<T: IngressHook + 'static> {
     ops: KBox<Opaque<bindings::nf_hook_ops>>,
-    dev: ARef<NetDevice>,
-    hook: Arc<T>,
+    _dev: ARef<NetDevice>,
+    _hook: Arc<T>,
 }
 
 // SAFETY: Netfilter does its own locking.
@@ -83,12 +83,11 @@ impl<T: IngressHook> IngressRegistration<T> {
             bindings::toe_helper_register_ingress_hook(ops.get())
         })?;
         // INVARIANT: Just registered.
-        Ok(Self { ops, dev, hook })
-    }
-
-    /// The device.
-    pub(crate) fn device(&self) -> &NetDevice {
-        &self.dev
+        Ok(Self {
+            ops,
+            _dev: dev,
+            _hook: hook,
+        })
     }
 
     /// # Safety

@@ -69,10 +69,3 @@ impl Net {
 /// What tells a network namespace from all others there are, were and will be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NetCookie(pub(super) u64);
-
-impl NetCookie {
-    /// As `SO_NETNS_COOKIE` returns it.
-    pub(crate) fn get(self) -> u64 {
-        self.0
-    }
-}

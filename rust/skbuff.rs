@@ -19,6 +19,8 @@ use kernel::{error::to_result, prelude::*};
 pub(crate) enum DropReason {
     /// No better reason is known.
     Unspecified = bindings::skb_drop_reason_SKB_DROP_REASON_NOT_SPECIFIED,
+    /// The IP header checksum is wrong.
+    IpChecksum = bindings::skb_drop_reason_SKB_DROP_REASON_IP_CSUM,
     /// The TCP checksum is wrong.
     TcpChecksum = bindings::skb_drop_reason_SKB_DROP_REASON_TCP_CSUM,
     /// A segment outside the receive window, or one the connection can't take.
@@ -33,12 +35,6 @@ pub(crate) enum DropReason {
 pub(crate) struct RxInfo(bindings::toe_rx_info);
 
 impl RxInfo {
-    /// The protocol of the layer above the link layer, `ETH_P_*`.
-    #[inline]
-    pub(crate) fn ethertype(&self) -> u16 {
-        self.0.ethertype
-    }
-
     /// Whether the link layer says that the packet is for this host, and for the device itself rather than a VLAN on it;
     /// and the CPU can read all of it.
     #[inline]

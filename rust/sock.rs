@@ -39,11 +39,6 @@ impl PollEvents {
     pub(super) const fn from_bits(bits: u32) -> Self {
         Self(bits)
     }
-
-    /// Whether any of `other` is among these.
-    pub(crate) const fn intersects(self, other: Self) -> bool {
-        self.0 & other.0 != 0
-    }
 }
 
 impl core::ops::BitOr for PollEvents {
@@ -68,8 +63,6 @@ impl Shut {
     pub(crate) const RECV: Self = Self(b::RCV_SHUTDOWN as c_int);
     /// Sending is shut.
     pub(crate) const SEND: Self = Self(b::SEND_SHUTDOWN as c_int);
-    /// Both are shut.
-    pub(crate) const BOTH: Self = Self(b::SHUTDOWN_MASK as c_int);
 
     /// From the argument of `shutdown(2)`.
     ///
@@ -237,16 +230,22 @@ impl AnySock {
         (time >= 0).then_some(Timeout(time))
     }
 
+    /// `SO_PRIORITY`.
+    pub(crate) fn priority(&self) -> u32 {
+        // SAFETY: By the type invariant.
+        unsafe { b::toe_helper_sk_priority(self.as_ptr()) }
+    }
+
+    /// `SO_MARK`.
+    pub(crate) fn mark(&self) -> u32 {
+        // SAFETY: By the type invariant.
+        unsafe { b::toe_helper_sk_mark(self.as_ptr()) }
+    }
+
     /// `SO_KEEPALIVE`.
     pub(crate) fn keepalive(&self) -> bool {
         // SAFETY: By the type invariant.
         unsafe { b::toe_helper_sk_keepalive(self.as_ptr()) }
-    }
-
-    /// Its owner's user id, in the initial user namespace.
-    pub(crate) fn uid(&self) -> u32 {
-        // SAFETY: By the type invariant.
-        unsafe { b::toe_helper_sk_uid(self.as_ptr()) }
     }
 
     /// The inode number of its file, 0 where there is none.

@@ -94,11 +94,6 @@ impl GetOpt {
         Ok(())
     }
 
-    /// Gives an `int`; errors as [`GetOpt::write`].
-    pub(crate) fn write_int(&mut self, value: c_int) -> Result {
-        self.write(&value.to_ne_bytes())
-    }
-
     /// The C pointers, to pass them on.
     pub(super) fn as_raw(&mut self) -> (*mut u8, *mut c_int) {
         (self.val, self.len)

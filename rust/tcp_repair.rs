@@ -146,8 +146,6 @@ impl Snapshot {
         mss: u32;
         /// Payload bytes of a full-sized segment that is received, as far as is known.
         rcv_mss: u32;
-        /// Congestion window in segments.
-        cwnd: u32;
         /// SRTT in microseconds; 0 before the first sample.
         srtt_us: u32;
         /// RTTVAR in microseconds.
@@ -156,8 +154,6 @@ impl Snapshot {
         mark: u32;
         /// `SO_PRIORITY`.
         priority: u32;
-        /// The hash by which transmit queues are chosen.
-        hash: u32;
         /// Our port.
         local_port: u16;
         /// The peer's port.

@@ -151,6 +151,8 @@ def disk(name, path):
 def qemu(args, kernel, work, console):
     accel = "tcg" if args.count else accelerator(args.accel)
     append = ["console=ttyS0", "quiet", "loglevel=7", "panic=-1", "oops=panic", "sysrq_always_enabled",
+              # A busy host makes the watchdog distrust the emulated TSC, and every other clock is slow to read.
+              "tsc=reliable",
               "watchdog_thresh=60", "rcupdate.rcu_cpu_stall_timeout=120", "net.ifnames=0"]
     if kernel.debug:
         append += ["kasan_multi_shot"]

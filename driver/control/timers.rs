@@ -12,16 +12,13 @@ use super::{
 };
 use crate::{
     driver::WORK,
-    net::{context::BhDisabled, errno::ETIMEDOUT, ksocket::InnerSocket, timer::Moment},
+    net::{context::BhDisabled, errno::ETIMEDOUT, timer::Moment},
 };
 use datapath::{
     npu::{meta::Command, proto::Timers, ConnectionConfig},
     units::{Bytes, Micros},
 };
-use kernel::{
-    prelude::*,
-    sync::{atomic::Relaxed, Arc},
-};
+use kernel::{prelude::*, sync::atomic::Relaxed};
 
 /// How long an acknowledgment may be delayed: the kernel's `TCP_DELACK_MIN`.
 pub(super) const DELAYED_ACK: Micros = Micros::from_millis(40);

@@ -9,7 +9,7 @@ use crate::net::{
     context::rcu_barrier,
     errno::EOPNOTSUPP,
     global::Global,
-    netdevice::{NetDevice, NetdevEvent, NetdevObserver, Rtnl},
+    netdevice::{NetDevice, NetdevObserver, Rtnl},
     netns::{Net, NetCookie},
 };
 use kernel::{
@@ -115,10 +115,7 @@ impl Registry {
 pub(crate) struct Observer;
 
 impl NetdevObserver for Observer {
-    fn event(&self, event: NetdevEvent, netdev: &NetDevice) {
-        if event != NetdevEvent::Unregister {
-            return;
-        }
+    fn unregister(&self, netdev: &NetDevice) {
         if let Some(registry) = DEVICES.get() {
             // Most netdevs are no device.
             let _ = registry.remove(netdev.net_cookie(), netdev.ifindex(), true);

@@ -5,8 +5,13 @@
 //! control plane as well.
 
 use super::ToeSocket;
-use crate::driver::control::{Connection, Keepalive};
-use crate::net::{errno::EOPNOTSUPP, ksocket::InnerSocket, sock::Sock, sockopt::SetOpt, uapi};
+use crate::{
+    driver::{
+        control::{Connection, Keepalive},
+        device::Marks,
+    },
+    net::{errno::EOPNOTSUPP, ksocket::InnerSocket, sock::Sock, sockopt::SetOpt, uapi},
+};
 use datapath::units::Micros;
 use kernel::{ffi::c_int, new_mutex, prelude::*, sync::Mutex};
 
@@ -115,6 +120,14 @@ impl ToeSocket {
             | (uapi::SOL_TCP, uapi::TCP_KEEPINTVL)
             | (uapi::SOL_TCP, uapi::TCP_KEEPCNT)
             | (uapi::SOL_SOCKET, uapi::SO_KEEPALIVE) => Self::set_liveness(sock, connection),
+            (uapi::SOL_SOCKET, uapi::SO_MARK | uapi::SO_PRIORITY) => {
+                if let Some(offload) = connection.offload() {
+                    offload.set_marks(Marks {
+                        priority: sock.priority(),
+                        mark: sock.mark(),
+                    });
+                }
+            }
             _ => {}
         }
     }

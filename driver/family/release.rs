@@ -2,14 +2,11 @@
 //! shutdown and close.
 
 use super::{Phase, ToeSocket};
-use crate::{
-    driver::control::Connection,
-    net::{
-        context::BhDisabled,
-        errno::ENOTCONN,
-        sock::{Shut, Sock},
-        uapi,
-    },
+use crate::net::{
+    context::BhDisabled,
+    errno::ENOTCONN,
+    sock::{Shut, Sock},
+    uapi,
 };
 use kernel::prelude::*;
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Helpers of what offload devices need: execution context, packets, routes, netdevs, the flow table. */
+/* What offload devices need: execution context, packets, routes, netdevs, the flow table. */
 #ifndef TOE_HELPERS_DEVICE_H
 #define TOE_HELPERS_DEVICE_H
 
@@ -35,7 +35,6 @@ struct toe_tcp_frame {
 
 /* What tells early whether a received frame can be a connection's. */
 struct toe_rx_info {
-	u16 ethertype;
 	bool for_this_host;
 	bool vlan_tagged;
 	bool readable;
@@ -49,8 +48,8 @@ enum toe_checksums {
 };
 
 struct sk_buff *toe_helper_tcp_frame(const struct toe_tcp_frame *frame);
-enum toe_checksums toe_helper_skb_checksums(const struct sk_buff *skb, unsigned int offset, unsigned int len,
-					    u8 protocol);
+enum toe_checksums toe_helper_skb_checksums(const struct sk_buff *skb, unsigned int offset,
+					    unsigned int len, u8 protocol);
 struct toe_rx_info toe_helper_skb_rx_info(const struct sk_buff *skb);
 void toe_helper_skb_dst_set(struct sk_buff *skb, struct dst_entry *dst);
 struct sk_buff *toe_helper_skb_own(struct sk_buff *skb);
@@ -64,15 +63,12 @@ void toe_helper_dev_hold(struct net_device *dev);
 void toe_helper_dev_put(struct net_device *dev);
 void toe_helper_dev_name(const struct net_device *dev, char *name);
 u64 toe_helper_dev_net_cookie(const struct net_device *dev);
-u32 toe_helper_dev_mtu(const struct net_device *dev);
-bool toe_helper_dev_running(const struct net_device *dev);
 u32 toe_helper_dev_gso_limit(const struct net_device *dev, bool ipv6);
 u32 toe_helper_dev_headroom(const struct net_device *dev);
-bool toe_helper_dev_has_csum(const struct net_device *dev);
 int toe_helper_dev_xmit(struct net_device *dev, struct sk_buff *skb);
 
-void toe_helper_set_ingress_hook(struct nf_hook_ops *ops, struct net_device *dev, nf_hookfn *hook, void *priv,
-				 int priority);
+void toe_helper_set_ingress_hook(struct nf_hook_ops *ops, struct net_device *dev, nf_hookfn *hook,
+				 void *priv, int priority);
 int toe_helper_register_ingress_hook(const struct nf_hook_ops *ops);
 void toe_helper_unregister_ingress_hook(const struct nf_hook_ops *ops);
 
@@ -89,8 +85,10 @@ struct toe_flow_node {
 };
 
 int toe_helper_flow_table_init(struct rhashtable *table);
-struct toe_flow_node *toe_helper_flow_lookup(struct rhashtable *table, const struct toe_flow_key *key);
+struct toe_flow_node *toe_helper_flow_lookup(struct rhashtable *table,
+					     const struct toe_flow_key *key);
 int toe_helper_flow_insert(struct rhashtable *table, struct toe_flow_node *node);
-struct toe_flow_node *toe_helper_flow_remove(struct rhashtable *table, const struct toe_flow_key *key);
+struct toe_flow_node *toe_helper_flow_remove(struct rhashtable *table,
+					     const struct toe_flow_key *key);
 
 #endif

@@ -33,7 +33,8 @@ int toe_helper_flow_table_init(struct rhashtable *table)
 	return rhashtable_init(table, &flow_params);
 }
 
-struct toe_flow_node *toe_helper_flow_lookup(struct rhashtable *table, const struct toe_flow_key *key)
+struct toe_flow_node *toe_helper_flow_lookup(struct rhashtable *table,
+					     const struct toe_flow_key *key)
 {
 	return rhashtable_lookup(table, key, flow_params);
 }
@@ -44,7 +45,8 @@ int toe_helper_flow_insert(struct rhashtable *table, struct toe_flow_node *node)
 }
 
 /* Looks up and removes; NULL when there is none, or another caller has removed it first. */
-struct toe_flow_node *toe_helper_flow_remove(struct rhashtable *table, const struct toe_flow_key *key)
+struct toe_flow_node *toe_helper_flow_remove(struct rhashtable *table,
+					     const struct toe_flow_key *key)
 {
 	struct toe_flow_node *node;
 

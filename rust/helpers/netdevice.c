@@ -44,16 +44,6 @@ u64 toe_helper_dev_net_cookie(const struct net_device *dev)
 	return cookie;
 }
 
-u32 toe_helper_dev_mtu(const struct net_device *dev)
-{
-	return READ_ONCE(dev->mtu);
-}
-
-bool toe_helper_dev_running(const struct net_device *dev)
-{
-	return READ_ONCE(dev->reg_state) == NETREG_REGISTERED && netif_running(dev);
-}
-
 /* 0 unless the device segments, or the stack does it for the device. */
 u32 toe_helper_dev_gso_limit(const struct net_device *dev, bool ipv6)
 {
@@ -65,11 +55,6 @@ u32 toe_helper_dev_gso_limit(const struct net_device *dev, bool ipv6)
 u32 toe_helper_dev_headroom(const struct net_device *dev)
 {
 	return LL_RESERVED_SPACE(dev);
-}
-
-bool toe_helper_dev_has_csum(const struct net_device *dev)
-{
-	return dev->features & NETIF_F_CSUM_MASK;
 }
 
 /* dev_queue_xmit() on a device given; a negative errno when the packet was dropped. */

@@ -3,8 +3,8 @@
 #include <linux/netfilter.h>
 #include "helpers.h"
 
-void toe_helper_set_ingress_hook(struct nf_hook_ops *ops, struct net_device *dev, nf_hookfn *hook, void *priv,
-				 int priority)
+void toe_helper_set_ingress_hook(struct nf_hook_ops *ops, struct net_device *dev, nf_hookfn *hook,
+				 void *priv, int priority)
 {
 	*ops = (struct nf_hook_ops) {
 		.hook = hook,

@@ -10,9 +10,10 @@
 #include "helpers.h"
 
 /*
- * Builds a TCP segment, or several in one (TSO), for transmission; checksum and segmentation are left to the device or
- * the stack. It is linear as far as that takes no high-order page, else the payload is in page fragments. Bottom halves
- * must be disabled. Lengths must fit: headers of all three layers are complete, all is well below 2^31 bytes.
+ * Builds a TCP segment, or several in one (TSO), for transmission; checksum and segmentation are
+ * left to the device or the stack. It is linear as far as that takes no high-order page, else the
+ * payload is in page fragments. Bottom halves must be disabled. Lengths must fit: headers of all
+ * three layers are complete, all is well below 2^31 bytes.
  */
 struct sk_buff *toe_helper_tcp_frame(const struct toe_tcp_frame *frame)
 {
@@ -35,7 +36,8 @@ struct sk_buff *toe_helper_tcp_frame(const struct toe_tcp_frame *frame)
 		memcpy(to + frame->payload_len[0], frame->payload[1], frame->payload_len[1]);
 	} else {
 		linear = frame->headers_len;
-		skb = alloc_skb_with_frags(frame->headroom + linear, payload, PAGE_ALLOC_COSTLY_ORDER, &err, gfp);
+		skb = alloc_skb_with_frags(frame->headroom + linear, payload,
+					   PAGE_ALLOC_COSTLY_ORDER, &err, gfp);
 		if (!skb)
 			return NULL;
 		skb_reserve(skb, frame->headroom);
@@ -73,11 +75,12 @@ struct sk_buff *toe_helper_tcp_frame(const struct toe_tcp_frame *frame)
 }
 
 /*
- * Checks what a device that is trusted hasn't: first the header checksum of IPv4 (headers without options), then the
- * transport's over @len bytes from @offset on. What is at skb->data is an IP header of @offset bytes, linear or not.
+ * Checks what a device that is trusted hasn't: first the header checksum of IPv4 (headers without
+ * options), then the transport's over @len bytes from @offset on. What is at skb->data is an IP
+ * header of @offset bytes, linear or not.
  */
-enum toe_checksums toe_helper_skb_checksums(const struct sk_buff *skb, unsigned int offset, unsigned int len,
-					    u8 protocol)
+enum toe_checksums toe_helper_skb_checksums(const struct sk_buff *skb, unsigned int offset,
+					    unsigned int len, u8 protocol)
 {
 	u8 buffer[sizeof(struct ipv6hdr)];
 	unsigned int at, addresses;
@@ -116,7 +119,6 @@ enum toe_checksums toe_helper_skb_checksums(const struct sk_buff *skb, unsigned 
 struct toe_rx_info toe_helper_skb_rx_info(const struct sk_buff *skb)
 {
 	return (struct toe_rx_info) {
-		.ethertype = ntohs(skb->protocol),
 		.for_this_host = skb->pkt_type == PACKET_HOST,
 		.vlan_tagged = skb_vlan_tag_present(skb),
 		.readable = skb_frags_readable(skb),
@@ -129,7 +131,7 @@ void toe_helper_skb_dst_set(struct sk_buff *skb, struct dst_entry *dst)
 	skb_dst_set(skb, dst);
 }
 
-/* A packet that may be kept after receive processing has gone on: nobody else's, and not relying on RCU. */
+/* A packet that may be kept after receive processing: nobody else's, and not relying on RCU. */
 struct sk_buff *toe_helper_skb_own(struct sk_buff *skb)
 {
 	skb = skb_share_check(skb, GFP_ATOMIC);

@@ -192,9 +192,14 @@ long toe_helper_sk_linger(struct sock *sk)
 	return sock_flag(sk, SOCK_LINGER) ? (long)sk->sk_lingertime : -1;
 }
 
-u32 toe_helper_sk_uid(struct sock *sk)
+u32 toe_helper_sk_priority(struct sock *sk)
 {
-	return from_kuid(&init_user_ns, sk_uid(sk));
+	return READ_ONCE(sk->sk_priority);
+}
+
+u32 toe_helper_sk_mark(struct sock *sk)
+{
+	return READ_ONCE(sk->sk_mark);
 }
 
 unsigned long toe_helper_sk_inode(struct sock *sk)

@@ -105,7 +105,8 @@ pub struct ReceiveConfig {
     pub wnd: Bytes,
     /// Scale of the windows we send.
     pub scale: WindowScale,
-    /// Payload bytes of the peer's full-sized segments; 0 to assume our own MSS.
+    /// Payload bytes of the largest segment seen, our own MSS at most (Linux: icsk_ack.rcv_mss); 0 to
+    /// assume that.
     pub mss: u16,
     /// The peer's FIN was received.
     pub fin: bool,
@@ -239,6 +240,15 @@ impl ConnectionConfig {
         Ok(())
     }
 
+    /// What delayed acknowledgments are counted in.
+    pub(super) fn rcv_mss(&self) -> Bytes {
+        let seen = match self.receive.mss {
+            0 => self.path.mss,
+            seen => seen.min(self.path.mss),
+        };
+        Bytes(u32::from(seen))
+    }
+
     pub(super) fn params(&self) -> Params {
         let mut features = Features::NONE;
         features.set(Features::TIMESTAMPS, self.timestamps.is_some());
@@ -248,19 +258,14 @@ impl ConnectionConfig {
         features.set(Features::NODELAY, self.nodelay);
         features.set(Features::CORK, self.cork);
         let mss = Bytes(u32::from(self.path.mss));
-        let rcv_mss = match self.receive.mss {
-            0 => mss,
-            given => Bytes(u32::from(given)),
-        };
         let mut params = Params {
             mss,
-            rcv_mss,
             tx_max: self.path.tx_max(),
             tx_burst: mss,
             cwnd: mss,
             rx_size: Bytes(self.rx.size),
             tx_size: Bytes(self.tx.size),
-            window_step: rcv_mss.min(Bytes(self.rx.size / 2)),
+            window_step: mss.min(Bytes(self.rx.size / 2)),
             ts_offset: self.timestamps.map_or(0, |ts| ts.offset),
             snd_scale: self.send.scale,
             rcv_scale: self.receive.scale,

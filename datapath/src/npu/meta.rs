@@ -97,8 +97,6 @@ bit_set! {
 pub struct Params {
     /// Payload bytes of a full-sized segment we send, options already subtracted.
     pub mss: Bytes,
-    /// Payload bytes of a full-sized segment we receive: what delayed acknowledgments are counted in.
-    pub rcv_mss: Bytes,
     /// Most payload bytes handed to the device at once; more than `mss` if it cuts segments itself (TSO).
     pub tx_max: Bytes,
     /// Most payload bytes actually handed over at once: less than `tx_max` while `cwnd` is small, so that a loss

@@ -41,6 +41,8 @@ pub struct ProtoState<const N: usize = OOO_INTERVALS> {
     pub(super) rx_end: SeqNum,
     /// Highest RCV.NXT acknowledged (RFC 7323's Last.ACK.sent).
     pub(super) last_ack_sent: SeqNum,
+    /// Payload bytes of the peer's full-sized segments, as far as seen.
+    pub(super) rcv_mss: Bytes,
     /// The FIN's sequence number, when [`ProtoFlags::FIN_SEEN`].
     pub(super) peer_fin: SeqNum,
     pub(super) rx_map: StreamMap,
@@ -312,7 +314,7 @@ impl<const N: usize> Connection<N> {
                 nxt: proto.rcv_nxt,
                 wnd: proto.rcv_adv.bytes_since(proto.rcv_nxt),
                 scale: pre.params.rcv_scale,
-                mss: pre.params.rcv_mss.0 as u16,
+                mss: proto.rcv_mss.0 as u16,
                 fin: proto.flags.has(ProtoFlags::FIN_RECEIVED),
             },
             tx: proto.tx_ring(post.tx_base, post.tx_size),
@@ -346,6 +348,7 @@ impl<const N: usize> ProtoState<N> {
             rcv_adv: receive.nxt + receive.wnd.min(free),
             rx_end: receive.nxt + free,
             last_ack_sent: receive.nxt,
+            rcv_mss: config.rcv_mss(),
             peer_fin: receive.nxt - fin,
             rx_map: StreamMap::new(receive.nxt - fin, rx.tail),
             ooo: Reassembly::new(),

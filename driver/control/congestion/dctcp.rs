@@ -56,10 +56,6 @@ impl Policy for Dctcp {
         self.reno.timeout(flight, again)
     }
 
-    fn idle(&mut self) -> Bytes {
-        self.reno.idle()
-    }
-
     fn set_mss(&mut self, mss: Bytes) {
         self.reno.set_mss(mss);
     }

@@ -23,9 +23,6 @@ pub(crate) trait Policy {
     /// data; returns the new congestion window.
     fn timeout(&mut self, flight: Bytes, again: bool) -> Bytes;
 
-    /// Nothing was sent for a retransmission timeout; returns the new congestion window.
-    fn idle(&mut self) -> Bytes;
-
     /// The largest segment has changed.
     fn set_mss(&mut self, mss: Bytes);
 

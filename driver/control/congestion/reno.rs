@@ -72,13 +72,6 @@ impl Policy for Reno {
         self.cwnd
     }
 
-    //= https://www.rfc-editor.org/rfc/rfc5681#section-4.1
-    //# a TCP SHOULD set cwnd to no more than RW before beginning transmission
-    fn idle(&mut self) -> Bytes {
-        self.cwnd = self.cwnd.min(initial_window(self.mss));
-        self.cwnd
-    }
-
     fn set_mss(&mut self, mss: Bytes) {
         self.mss = mss;
         self.cwnd = self.cwnd.max(mss);

@@ -59,7 +59,6 @@ impl SoftClaim {
 impl Claim for SoftClaim {
     fn install(&mut self, install: Install<'_>) -> Result<Arc<dyn OffloadedConnection>, Refusal> {
         let link = self.flow.link();
-        let moved = install.config.rx.fill();
         let moved = install.moved;
         let live = Live::new(install, link, self.flow.key().hash())?;
         let live = KBox::new(live, GFP_KERNEL).map_err(|_| Refusal::NoMemory)?;
@@ -73,7 +72,6 @@ impl Claim for SoftClaim {
         self.installed = true;
         link.stats.installed.add(1);
         link.stats.moved.add(u64::from(moved.0));
-        link.stats.moved_bytes.add(u64::from(moved.0));
         self.flow.replay(state, &mut held, &bh);
         Ok(self.flow.clone())
     }

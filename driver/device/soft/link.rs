@@ -59,8 +59,6 @@ pub(super) struct Stats {
     pub(super) rejects: Rejects,
     /// Connections installed.
     pub(super) installed: Counter,
-    /// Payload bytes the kernel had received of them before.
-    pub(super) moved_bytes: Counter,
     /// Bytes that had been received when their connections were installed.
     pub(super) moved: Counter,
     /// Segments held while a connection was handed over.
@@ -122,7 +120,6 @@ impl Link {
             stats: Stats {
                 rejects: Rejects::new(),
                 installed: Counter::new(),
-                moved_bytes: Counter::new(),
                 moved: Counter::new(),
                 held: Counter::new(),
                 not_held: Counter::new(),
@@ -274,7 +271,6 @@ impl Link {
     pub(super) fn visit_counters(&self, visit: &mut dyn FnMut(Group, &'static str, u64)) {
         let stats = &self.stats;
         visit(Group::Event, "offloaded", stats.installed.get());
-        visit(Group::Event, "moved-bytes", stats.moved_bytes.get());
         visit(Group::Event, "moved-bytes", stats.moved.get());
         visit(Group::Event, "held", stats.held.get());
         stats.rejects.visit(visit);

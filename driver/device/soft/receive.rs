@@ -56,26 +56,24 @@ impl Flow {
     /// Takes a packet that belongs to this flow.
     #[inline]
     fn receive(&self, packet: SkBuff, ident: &Ident, bh: &BhDisabled) {
-        if !self.is_intact(&packet, ident) {
-            return;
+        let tcp_len = ident.packet_len() - ident.tcp_offset();
+        match packet.verify_checksums(ident.tcp_offset(), tcp_len) {
+            Checksums::Right => {}
+            Checksums::IpWrong => {
+                let rejects = &self.link().stats.rejects;
+                rejects.count_drop(reason::DropReason::IpChecksum);
+                return packet.discard(DropReason::IpChecksum);
+            }
+            Checksums::TransportWrong => {
+                let rejects = &self.link().stats.rejects;
+                rejects.count_drop(reason::DropReason::TcpChecksum);
+                return packet.discard(DropReason::TcpChecksum);
+            }
         }
         let state = self.lock(bh);
         let mut output = Output::new();
         let state = self.process(state, packet, ident, &mut output, bh);
         self.release(state, &mut output, bh);
-    }
-
-    /// Checks both checksums, and counts packets in which one is wrong.
-    #[inline]
-    fn is_intact(&self, packet: &SkBuff, ident: &Ident) -> bool {
-        let tcp_len = ident.packet_len() - ident.tcp_offset();
-        let reason = match packet.verify_checksums(ident.tcp_offset(), tcp_len) {
-            Checksums::Right => return true,
-            Checksums::IpWrong => reason::DropReason::IpChecksum,
-            Checksums::TransportWrong => reason::DropReason::TcpChecksum,
-        };
-        self.link().stats.rejects.count_drop(reason);
-        false
     }
 
     /// Processes a packet under the lock.

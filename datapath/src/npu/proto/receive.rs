@@ -247,7 +247,7 @@ impl<const N: usize> ProtoState<N> {
                 len: seg.payload_len,
             }),
             delivered: seg.payload_len,
-            ack: self.pace_ack(params),
+            ack: self.pace_ack(params, seg),
             ..Taken::NOTHING
         }
     }
@@ -319,7 +319,7 @@ impl<const N: usize> ProtoState<N> {
         out.write = Some(write);
         self.rcv_nxt = start + len;
         if self.ooo.is_empty() {
-            return self.pace_ack(params);
+            return self.pace_ack(params, seg);
         }
         //= https://www.rfc-editor.org/rfc/rfc5681#section-4.2
         //# the receiver SHOULD send an
@@ -331,11 +331,14 @@ impl<const N: usize> ProtoState<N> {
 
     /// When to acknowledge data that arrived in order.
     #[inline]
-    fn pace_ack(&mut self, params: &Params) -> Ack {
+    fn pace_ack(&mut self, params: &Params, seg: &Summary) -> Ack {
+        if seg.payload_len > self.rcv_mss {
+            self.rcv_mss = seg.payload_len.min(params.mss);
+        }
         //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.6.3
         //# An ACK SHOULD be generated for at least every second full-sized
         //# segment or 2*RMSS bytes of new data
-        if self.rcv_nxt.bytes_since(self.last_ack_sent) > params.rcv_mss {
+        if self.rcv_nxt.bytes_since(self.last_ack_sent) > self.rcv_mss {
             Ack::Prompt
         } else if self.quick_acks > 0 {
             self.quick_acks -= 1;

@@ -37,6 +37,17 @@ fn rx__every_second_full_segment_is_acknowledged() {
 }
 
 #[test]
+fn rx__full_segments_are_what_the_peer_sends() {
+    let mut config = config();
+    config.receive.mss = 88;
+    let mut bench = Bench::new(&config);
+    assert!(bench.rx(segment(0, 300)).ack.is_none());
+    assert!(bench.rx(segment(300, 300)).ack.is_some());
+    bench.rx(segment(600, 5000));
+    assert_eq!(bench.conn.config().receive.mss, MSS as u16, "coalesced");
+}
+
+#[test]
 fn rx__quick_acks_come_first() {
     let mut bench = Bench::new(&ConnectionConfig {
         quick_acks: 2,
