@@ -188,7 +188,7 @@ TEST(dontwait__full)
 	EXPECT_FAIL(EAGAIN, send(pair.ut, &byte, 1, MSG_DONTWAIT));
 	EXPECT_EQ(0, net_poll(pair.ut, POLLOUT, 0));
 	net_set_nonblock(pair.peer, true);
-	while (recv(pair.peer, (char[4096]){}, 4096, 0) > 0)
+	while (recv(pair.peer, (char[4096]) {}, 4096, 0) > 0)
 		;
 	EXPECT_EQ(POLLOUT, net_poll(pair.ut, POLLOUT, 10000));
 	EXPECT_EQ(1, send(pair.ut, &byte, 1, MSG_DONTWAIT));

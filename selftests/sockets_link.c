@@ -213,7 +213,7 @@ TEST_TIMEOUT(link_goes_down_and_up, 120)
 	net_send_all(pair.ut, "ping", 4);
 	poll(NULL, 0, 300);
 	run("ip -n toe_b link set toe0 up");
-	net_recv_all(pair.peer, (char[4]){}, 4);
+	net_recv_all(pair.peer, (char[4]) {}, 4);
 	expect_echo(&pair);
 }
 

@@ -104,7 +104,7 @@ TEST(epoll__level)
 	take(pair.ut, 1);
 	EXPECT_EQ(EPOLLIN, epoll_one(epfd, WAIT_MS));
 	net_set_nonblock(pair.ut, true);
-	while (recv(pair.ut, (char[8]){}, 8, 0) > 0)
+	while (recv(pair.ut, (char[8]) {}, 8, 0) > 0)
 		;
 	EXPECT_EQ(0, epoll_one(epfd, 0));
 }

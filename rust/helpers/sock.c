@@ -126,6 +126,7 @@ int toe_helper_sk_state(struct sock *sk)
 
 void toe_helper_sk_set_state(struct sock *sk, int state)
 {
+	/* Pairs with inet_sk_state_load(). */
 	smp_store_release(&sk->sk_state, state);
 }
 

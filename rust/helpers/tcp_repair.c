@@ -74,6 +74,7 @@ mute_ops(const struct inet_connection_sock_af_ops *original)
 	int i;
 
 	for (i = 0; i < ARRAY_SIZE(families); i++)
+		/* Pairs with the release below: the copy is whole. */
 		if (smp_load_acquire(&families[i].original) == original)
 			return &families[i].mute;
 	spin_lock_bh(&families_lock);
@@ -81,6 +82,7 @@ mute_ops(const struct inet_connection_sock_af_ops *original)
 		if (!families[i].original) {
 			families[i].mute = *original;
 			families[i].mute.queue_xmit = mute_xmit;
+			/* Pairs with the acquire above. */
 			smp_store_release(&families[i].original, original);
 		}
 		if (families[i].original == original)
@@ -290,7 +292,9 @@ static void stop_timers(struct sock *sk)
 		__sock_put(sk);
 	if (hrtimer_try_to_cancel(&tp->compressed_ack_timer) == 1)
 		__sock_put(sk);
+	/* As inet_csk_clear_xmit_timers() does: the timers' handlers look without the lock. */
 	smp_store_release(&icsk->icsk_pending, 0);
+	/* The same. */
 	smp_store_release(&icsk->icsk_ack.pending, 0);
 	sk_stop_timer(sk, &sk->tcp_retransmit_timer);
 	sk_stop_timer(sk, &icsk->icsk_delack_timer);
@@ -350,6 +354,7 @@ static void thaw(struct sock *sk)
 static void leave_established(struct sock *sk, int state)
 {
 	TCP_DEC_STATS(sock_net(sk), TCP_MIB_CURRESTAB);
+	/* Pairs with inet_sk_state_load(). */
 	smp_store_release(&sk->sk_state, state);
 }
 

@@ -40,7 +40,7 @@ void test_setup(void (*setup)(void));
 void test_fail(const char *file, int line, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 /** test_abort() - end the running test as failed. */
-void test_abort(void) __attribute__((noreturn));
+_Noreturn void test_abort(void);
 /** test_skip() - end the running test as skipped, with the reason. */
 void test_skip(const char *fmt, ...)
 	__attribute__((format(printf, 1, 2), noreturn));

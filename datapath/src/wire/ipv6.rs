@@ -70,7 +70,7 @@ pub(crate) fn template(
     traffic_class: u8,
 ) -> [u8; HEADER_LEN] {
     let mut out = [0; HEADER_LEN];
-    out[0] = 0x60 | traffic_class >> 4;
+    out[0] = 0x60 | (traffic_class >> 4);
     out[1] = (traffic_class & 0xc) << 4;
     out[NEXT_HEADER] = super::PROTOCOL_TCP;
     out[HOP_LIMIT] = hop_limit;

@@ -50,11 +50,11 @@ impl FourTuple {
     /// to find.
     #[inline]
     pub fn hash(&self, seed: u64) -> u32 {
-        let ports = u64::from(self.local_port) << 16 | u64::from(self.remote_port);
+        let ports = (u64::from(self.local_port) << 16) | u64::from(self.remote_port);
         let h = mix(seed ^ 0x9e37_79b9_7f4a_7c15, ports);
         let h = match &self.addresses {
             Addresses::V4 { local, remote } => {
-                let pair = u64::from(u32::from_ne_bytes(*local)) << 32
+                let pair = (u64::from(u32::from_ne_bytes(*local)) << 32)
                     | u64::from(u32::from_ne_bytes(*remote));
                 mix(h, pair)
             }
@@ -63,7 +63,7 @@ impl FourTuple {
                 mix(mix(h, bits as u64), (bits >> 64) as u64)
             }),
         };
-        (h ^ h >> 32) as u32
+        (h ^ (h >> 32)) as u32
     }
 }
 
@@ -71,8 +71,8 @@ impl FourTuple {
 #[inline]
 const fn mix(h: u64, word: u64) -> u64 {
     let h = (h ^ word).wrapping_mul(0xff51_afd7_ed55_8ccd);
-    let h = (h ^ h >> 33).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
-    h ^ h >> 33
+    let h = (h ^ (h >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+    h ^ (h >> 33)
 }
 
 #[cfg(test)]

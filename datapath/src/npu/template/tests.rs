@@ -87,6 +87,6 @@ fn emit__traffic_class_and_ecn() {
         let meta = TcpMeta { ect, ..meta() };
         let emit = |t: &Template| t.emit(&meta, &SackBlocks::default(), Bytes::ZERO, Sum::ZERO);
         assert_eq!(emit(&v4).bytes()[15], 0xb8 | ecn);
-        assert_eq!(emit(&v6).bytes()[14..16], [0x6b, 0x80 | ecn << 4]);
+        assert_eq!(emit(&v6).bytes()[14..16], [0x6b, 0x80 | (ecn << 4)]);
     }
 }
