@@ -205,7 +205,7 @@ def groups(args):
         "selftests": (Ktap, in_vm(args.kernel, "selftests", 2400, chosen)),
         "kunit": (Ktap, in_vm("debug", "kunit", 300, kunit)),
         "selftests-debug": (Ktap, in_vm("debug", "selftests-debug", 7200, chosen)),
-        "leaks": (Ktap, in_vm("debug", "leaks", 3600, "--kmemleak", suites + " 'sockets/*toe*'")),
+        "leaks": (Ktap, in_vm("debug", "leaks", 3600, "--kmemleak", suites + " sockets/toe-toe sockets/toe-tcp-fallback")),
     }
 
 
