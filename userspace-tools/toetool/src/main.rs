@@ -9,6 +9,8 @@ mod error;
 mod model;
 mod netlink;
 mod process;
+#[cfg(test)]
+mod recorded;
 mod text;
 mod uapi;
 

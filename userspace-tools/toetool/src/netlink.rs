@@ -151,7 +151,7 @@ impl Channel {
 }
 
 /// Takes the messages of one datagram that answer request `sequence`; whether the answer is complete with them.
-fn take<M>(datagram: &[u8], sequence: u32, answers: &mut Vec<M>) -> Result<bool>
+pub(crate) fn take<M>(datagram: &[u8], sequence: u32, answers: &mut Vec<M>) -> Result<bool>
 where
     M: NetlinkDeserializable,
 {
