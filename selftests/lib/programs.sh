@@ -31,6 +31,7 @@ server_stop() {
 # server_run COMMAND...: in the background; its output goes to a file
 server_run() {
 	# Not by way of a function: its process would not be the program's.
+	# shellcheck disable=SC2153	# from topology.sh
 	ip netns exec "$SERVER_NS" "$@" >"$PROGRAMS_DIR/server.log" 2>&1 &
 	server_pid=$!
 }
