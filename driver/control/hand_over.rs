@@ -24,6 +24,7 @@ use crate::{
         buffer::PayloadBuffer,
         context::BhDisabled,
         ksocket::InnerSocket,
+        skbuff::SkBuff,
         sock::AnySock,
         tcp_repair::{AddrPair, Moving, Snapshot},
         timer::Timed,
@@ -45,6 +46,10 @@ use kernel::{
     prelude::*,
     sync::{aref::ARef, Arc},
 };
+
+/// The largest segment: what an IP packet has room for beside the longest headers. The kernel's own may be larger, on
+/// loopback.
+const MAX_MSS: u32 = SkBuff::MAX_PAYLOAD as u32;
 
 impl Connection {
     /// Moves the connection of `inner`, whose program's socket is `owner`, to the device its route leaves by. Sleeps.
@@ -74,8 +79,9 @@ fn hand_over(inner: &Arc<InnerSocket>, owner: ARef<AnySock>) -> Result<Arc<Conne
     moving.refresh()?;
     let snapshot = moving.snapshot();
     let unread = copy_unread(&moving, &buffers)?;
-    let mut congestion = congestion(snapshot);
-    let path = route.path(&route.dst, snapshot.mss().min(u32::from(u16::MAX)) as u16)?;
+    let mss = snapshot.mss().min(MAX_MSS) as u16;
+    let mut congestion = congestion(snapshot, mss);
+    let path = route.path(&route.dst, mss)?;
     let config = config(
         snapshot,
         tuple,
@@ -189,9 +195,9 @@ fn copy_unread(moving: &Moving<'_>, buffers: &PayloadBuffers) -> Result<u32, Rea
     Ok(copied)
 }
 
-fn congestion(snapshot: &Snapshot) -> Congestion {
+fn congestion(snapshot: &Snapshot, mss: u16) -> Congestion {
     let name = core::str::from_utf8(snapshot.congestion()).unwrap_or("");
-    Congestion::new(name, snapshot.ecn(), Bytes(snapshot.mss()))
+    Congestion::new(name, snapshot.ecn(), Bytes(u32::from(mss)))
 }
 
 fn scale(snapshot: &Snapshot, shift: u8) -> WindowScale {
