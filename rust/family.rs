@@ -385,15 +385,10 @@ impl<T: StreamSocket> Family<T> {
         value: *mut u8,
         len: *mut c_int,
     ) -> c_int {
-        // SAFETY: By this function's contract.
         from_result(|| {
-            T::getsockopt(
-                unsafe { Self::sock(sock)? },
-                level,
-                name,
-                &mut GetOpt::from_raw(value, len),
-            )
-            .map(|()| 0)
+            // SAFETY: By this function's contract.
+            let s = unsafe { Self::sock(sock)? };
+            T::getsockopt(s, level, name, &mut GetOpt::from_raw(value, len)).map(|()| 0)
         })
     }
 

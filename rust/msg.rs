@@ -65,11 +65,10 @@ impl<'a> SendMsg<'a> {
     ///
     /// `msg` is valid and exclusively the caller's for `'a`, and its iterator is a source.
     pub(super) unsafe fn from_raw(msg: *mut b::msghdr, len: usize) -> Self {
-        // SAFETY: By this function's contract. INVARIANT: likewise.
-        Self {
-            msg: unsafe { &mut *msg },
-            len,
-        }
+        // SAFETY: By this function's contract.
+        let msg = unsafe { &mut *msg };
+        // INVARIANT: By this function's contract.
+        Self { msg, len }
     }
 
     /// The flags of the call.
@@ -107,9 +106,11 @@ impl<'a> RecvMsg<'a> {
     ///
     /// `msg` is valid and exclusively the caller's for `'a`, and its iterator is a destination.
     pub(super) unsafe fn from_raw(msg: *mut b::msghdr, len: usize, flags: c_int) -> Self {
-        // SAFETY: By this function's contract. INVARIANT: likewise.
+        // SAFETY: By this function's contract.
+        let msg = unsafe { &mut *msg };
+        // INVARIANT: By this function's contract.
         Self {
-            msg: unsafe { &mut *msg },
+            msg,
             len,
             flags: MsgFlags(flags as u32),
         }

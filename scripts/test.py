@@ -202,7 +202,7 @@ def groups(args):
                              "--target-dir", f"{OUT}/cargo/datapath"]),
         "tools": (Cargo, ["make", "-C", "userspace-tools", f"TARGET_DIR={OUT}/cargo/tools", "--no-print-directory",
                           "check"]),
-        "selftests": (Ktap, in_vm(args.kernel, "selftests", 2400, chosen)),
+        "selftests": (Ktap, in_vm(args.kernel, "selftests", 4200, chosen)),
         "kunit": (Ktap, in_vm("debug", "kunit", 300, kunit)),
         "selftests-debug": (Ktap, in_vm("debug", "selftests-debug", 7200, chosen)),
         "leaks": (Ktap, in_vm("debug", "leaks", 3600, "--kmemleak", suites + " sockets/toe-toe sockets/toe-tcp-fallback")),

@@ -91,9 +91,9 @@ impl From<Obstacle> for Reason {
 impl From<Unreachable> for Reason {
     fn from(unreachable: Unreachable) -> Self {
         match unreachable {
-            Unreachable::NoRoute => Self::NoRoute,
-            Unreachable::NoDevice => Self::NoDevice,
-            Unreachable::NoNeighbour => Self::NoNeighbour,
+            Unreachable::Route => Self::NoRoute,
+            Unreachable::Device => Self::NoDevice,
+            Unreachable::NextHop => Self::NoNeighbour,
         }
     }
 }

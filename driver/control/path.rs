@@ -18,11 +18,11 @@ use kernel::{prelude::*, sync::Arc};
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Unreachable {
     /// There is no route.
-    NoRoute,
+    Route,
     /// The route doesn't leave by an offload device.
-    NoDevice,
+    Device,
     /// The next hop's link-layer address isn't known.
-    NoNeighbour,
+    NextHop,
 }
 
 /// A way to the peer through an offload device.
@@ -40,11 +40,11 @@ pub(crate) struct Route {
 impl Route {
     /// The way of `inner`'s segments, for a connection that `snapshot` describes.
     pub(crate) fn of(inner: &InnerSocket, snapshot: &Snapshot) -> Result<Self, Unreachable> {
-        let dst = Dst::of(inner.sk()).ok_or(Unreachable::NoRoute)?;
+        let dst = Dst::of(inner.sk()).ok_or(Unreachable::Route)?;
         let device = DEVICES
             .get()
             .and_then(|devices| devices.find(inner.sk().net_cookie(), dst.ifindex()))
-            .ok_or(Unreachable::NoDevice)?;
+            .ok_or(Unreachable::Device)?;
         let (remote, ipv6) = match snapshot.addresses() {
             AddrPair::V4(_, [a, b, c, d]) => {
                 ([a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], false)
@@ -70,7 +70,7 @@ impl Route {
     ///
     /// # Errors
     ///
-    /// [`Unreachable::NoNeighbour`] while the next hop's address isn't known. The kernel is looking for it then.
+    /// [`Unreachable::NextHop`] while the next hop's address isn't known. The kernel is looking for it then.
     pub(crate) fn path(&self, dst: &Dst, mss: u16) -> Result<Path, Unreachable> {
         Ok(Path {
             link: self.link(dst)?,
@@ -92,7 +92,7 @@ impl Route {
                     next_hop.in_use();
                     next_hop.addresses()
                 })
-                .ok_or(Unreachable::NoNeighbour)?,
+                .ok_or(Unreachable::NextHop)?,
         };
         Ok(Link::Ethernet {
             destination,

@@ -139,7 +139,7 @@ impl ToeSocket {
         };
         let liveness = inner.liveness();
         let timeout = liveness.user_timeout_ms;
-        connection.set_user_timeout((timeout > 0).then(|| Micros::from_millis(timeout.into())));
+        connection.set_user_timeout((timeout > 0).then(|| Micros::from_millis(timeout)));
         connection.set_keepalive(sock.keepalive().then(|| {
             Keepalive::new(
                 Micros(liveness.keepalive_idle_us),
