@@ -35,18 +35,25 @@ class Results:
         self.passed = 0
         self.skipped = 0
         self.failures = []
+        self.shown = time.monotonic()
+
+    def show(self, verdict, what):
+        """One line, with the seconds since the line before where they are worth a look."""
+        now = time.monotonic()
+        seconds, self.shown = now - self.shown, now
+        print(f"{verdict:7} {what}{f' ({seconds:.0f} s)' if seconds >= 5 else ''}", flush=True)
 
     def ok(self, name):
         self.passed += 1
-        print(f"ok      {name}", flush=True)
+        self.show("ok", name)
 
     def skip(self, name, why):
         self.skipped += 1
-        print(f"skip    {name}{': ' + why if why else ''}", flush=True)
+        self.show("skip", f"{name}{': ' + why if why else ''}")
 
     def fail(self, name, detail):
         self.failures.append((name, detail))
-        print(f"FAILED  {name}", flush=True)
+        self.show("FAILED", name)
 
 
 class Level:
