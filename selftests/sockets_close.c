@@ -284,30 +284,39 @@ TEST(disconnect)
 	EXPECT_FAIL(ENOTCONN, recv(pair.ut, &byte, 1, 0));
 }
 
+struct late_reader {
+	int fd;
+	bool started;
+	size_t got;
+};
+
+static void *read_late(void *arg)
+{
+	struct late_reader *reader = arg;
+
+	usleep(200000);
+	__atomic_store_n(&reader->started, true, __ATOMIC_RELEASE);
+	reader->got = net_drain(reader->fd);
+	return NULL;
+}
+
 TEST(linger__waits_for_data)
 {
 	struct net_pair pair = net_pair();
+	struct late_reader reader = { .fd = pair.peer };
 	static char buf[65536];
+	pthread_t thread;
 	size_t total = 0;
-	pid_t child;
 	ssize_t n;
-	int status;
 
 	while ((n = send(pair.ut, buf, sizeof(buf), MSG_DONTWAIT)) > 0)
 		total += n;
 	set_linger(pair.ut, 30);
-	child = fork();
-	ASSERT_GE(child, 0);
-	if (!child) {
-		close(pair.ut);
-		close(pair.listener);
-		EXPECT_EQ(total, net_drain(pair.peer));
-		_exit(0);
-	}
-	close(pair.peer);
+	ASSERT_EQ(0, pthread_create(&thread, NULL, read_late, &reader));
 	ASSERT_EQ(0, close(pair.ut));
-	EXPECT_EQ(child, waitpid(child, &status, 0));
-	EXPECT_EQ(0, status);
+	EXPECT_TRUE(__atomic_load_n(&reader.started, __ATOMIC_ACQUIRE));
+	ASSERT_EQ(0, pthread_join(thread, NULL));
+	EXPECT_EQ(total, reader.got);
 }
 
 TEST(close__many_with_data_in_flight)

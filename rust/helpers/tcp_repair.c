@@ -7,7 +7,7 @@
  * words under one hold of the lock, and leaves the socket in repair mode, as the options would.
  *
  * A frozen socket holds the connection's addresses and ports, its route and its place in the tables, and nothing else:
- * it is deaf (a filter drops what reaches it), mute (its IP output drops what it sends) and has no timer.
+ * it is deaf (a filter gives what reaches it to the device), mute (its IP output drops what it sends) and has no timer.
  * The filter alone would not do: a segment that passed it on another CPU just before it was attached is
  * processed after the lock was released, and would be acknowledged although nobody reads it any more.
  */
@@ -27,6 +27,9 @@
 /* The filter of all frozen sockets; each holds a reference. */
 static struct sk_filter *deaf;
 
+/* Most segments that a frozen socket gives back: without a device to take them they would come again for ever. */
+#define MAX_GIVEN_BACK 1024
+
 /* IPv4, IPv6, and IPv4 by an IPv6 socket. */
 static struct {
 	const struct inet_connection_sock_af_ops *original;
@@ -40,20 +43,64 @@ static int mute_xmit(struct sock *sk, struct sk_buff *skb, struct flowi *fl)
 	return 0;
 }
 
+/*
+ * Gives a packet that reached a socket during or after its hand-over to the network stack once more, where its device
+ * takes it. skb->data is the TCP header.
+ */
+static void give_back(const struct sock *sk, struct sk_buff *skb)
+{
+	struct net_device *dev;
+
+	rcu_read_lock();
+	dev = dev_get_by_index_rcu(sock_net(sk), skb->skb_iif);
+	if (dev && skb_mac_header_was_set(skb)) {
+		__skb_push(skb, skb->data - skb_network_header(skb));
+		memset(skb->cb, 0, sizeof(skb->cb));
+		skb->dev = dev;
+		netif_rx(skb);
+	} else {
+		kfree_skb(skb);
+	}
+	rcu_read_unlock();
+}
+
+/*
+ * What the filter runs for a packet, instead of BPF instructions: a segment that was on its way to the socket on
+ * another CPU when the device claimed the connection gets there when it is frozen, and would be lost. The caller
+ * drops the packet, and counts that in sk_drops.
+ */
+static unsigned int filter_packet(const void *ctx, const struct bpf_insn *insn)
+{
+	const struct sk_buff *skb = ctx;
+	struct sk_buff *copy;
+
+	if (sk_drops_read(skb->sk) >= MAX_GIVEN_BACK)
+		return 0;
+	copy = skb_clone((struct sk_buff *)skb, GFP_ATOMIC);
+	if (!copy)
+		return 0;
+	if (copy->ip_summed == CHECKSUM_COMPLETE)
+		/* It is the sum of what follows the IP header by now. */
+		copy->ip_summed = CHECKSUM_NONE;
+	give_back(skb->sk, copy);
+	return 0;
+}
+
 int toe_helper_tcp_filter_init(void)
 {
-	struct sock_filter drop = BPF_STMT(BPF_RET | BPF_K, 0);
-	struct sock_fprog_kern fprog = { .len = 1, .filter = &drop };
-	int err;
+	struct bpf_prog *prog;
 
 	deaf = kzalloc_obj(*deaf, GFP_KERNEL);
 	if (!deaf)
 		return -ENOMEM;
-	err = bpf_prog_create(&deaf->prog, &fprog);
-	if (err) {
+	prog = bpf_prog_alloc(bpf_prog_size(1), 0);
+	if (!prog) {
 		kfree(deaf);
-		return err;
+		return -ENOMEM;
 	}
+	prog->len = 1;
+	prog->bpf_func = filter_packet;
+	deaf->prog = prog;
 	refcount_set(&deaf->refcnt, 1);
 	return 0;
 }
@@ -252,20 +299,15 @@ struct sk_buff *toe_helper_tcp_received(struct sock *sk, struct sk_buff *prev, u
 	return NULL;
 }
 
-/* Gives a segment that arrived during the hand-over to the network stack once more, where a device may take it. */
+/* What the backlog of a socket that was being handed over does with its segments. */
 static int reinject(struct sock *sk, struct sk_buff *skb)
 {
 	u32 len = skb->len + (skb->data - skb_network_header(skb));
-	struct net_device *dev;
 
-	rcu_read_lock();
-	dev = dev_get_by_index_rcu(sock_net(sk), skb->skb_iif);
-	if (!dev || len > IP_MAX_MTU || !skb_mac_header_was_set(skb)) {
-		rcu_read_unlock();
+	if (len > IP_MAX_MTU) {
 		kfree_skb(skb);
 		return 0;
 	}
-	__skb_push(skb, skb->data - skb_network_header(skb));
 	/* The backlog makes one segment of several without telling the IP header. */
 	if (skb->protocol == htons(ETH_P_IP) && ip_hdr(skb)->tot_len != htons(len)) {
 		ip_hdr(skb)->tot_len = htons(len);
@@ -273,12 +315,9 @@ static int reinject(struct sock *sk, struct sk_buff *skb)
 	} else if (skb->protocol == htons(ETH_P_IPV6)) {
 		ipv6_hdr(skb)->payload_len = htons(len - sizeof(struct ipv6hdr));
 	}
-	memset(skb->cb, 0, sizeof(skb->cb));
 	/* The backlog has verified it. */
 	skb->ip_summed = CHECKSUM_UNNECESSARY;
-	skb->dev = dev;
-	netif_rx(skb);
-	rcu_read_unlock();
+	give_back(sk, skb);
 	return 0;
 }
 
@@ -309,6 +348,7 @@ void toe_helper_tcp_freeze(struct sock *sk)
 {
 	struct inet_connection_sock *icsk = inet_csk(sk);
 
+	sk_drops_reset(sk);
 	refcount_inc(&deaf->refcnt);
 	atomic_add(bpf_prog_size(deaf->prog->len), &sk->sk_omem_alloc);
 	rcu_assign_pointer(sk->sk_filter, deaf);
