@@ -7,6 +7,7 @@ use crate::npu::meta::{Events, Features, Params, Summary};
 use crate::npu::state::{ProtoFlags, ProtoState};
 use crate::reason::DropReason;
 use crate::units::{Bytes, Micros, SeqNum};
+use crate::wire::options::SackBlock;
 use crate::wire::tcp::Flags;
 
 /// Duplicate ACKs that mean loss (RFC 5681, section 3.2).
@@ -177,22 +178,24 @@ impl<const N: usize> ProtoState<N> {
 
     /// Narrows down the hole at SND.UNA by what the peer says it holds beyond.
     fn note_hole(&mut self, params: &Params, seg: &Summary) {
-        let Some(block) = self.sacked(params, seg) else {
+        let Some(SackBlock { start, .. }) = self.sacked(params, seg) else {
             return;
         };
         if self.flags.has(ProtoFlags::HOLE) {
-            self.hole_end = self.hole_end.min(block);
+            self.hole_end = self.hole_end.min(start);
         } else {
-            self.hole_end = block;
+            self.hole_end = start;
             self.flags.insert(ProtoFlags::HOLE);
         }
     }
 
-    /// Start of the data beyond SEG.ACK the peer says it holds. (Blocks before SEG.ACK report duplicates, RFC 2883.)
-    fn sacked(&self, params: &Params, seg: &Summary) -> Option<SeqNum> {
-        let block = seg.sack.filter(|_| params.features.has(Features::SACK))?;
-        let fits = block.start.after(seg.ack) && !block.end.after(self.snd_max);
-        fits.then_some(block.start)
+    /// Data beyond SEG.ACK the peer says it holds. (Blocks before SEG.ACK report duplicates, RFC 2883.)
+    fn sacked(&self, params: &Params, seg: &Summary) -> Option<SackBlock> {
+        seg.sack.filter(|block| {
+            params.features.has(Features::SACK)
+                && block.start.after(seg.ack)
+                && !block.end.after(self.snd_max)
+        })
     }
 
     //= https://www.rfc-editor.org/rfc/rfc5681#section-2
@@ -221,18 +224,33 @@ impl<const N: usize> ProtoState<N> {
     #[cold]
     fn count_duplicate(&mut self, params: &Params, seg: &Summary) -> (Events, RxFlags) {
         let recovering = self.flags.has(ProtoFlags::RECOVERY);
+        // Only the arrival of what was first sent after a retransmission means that it is lost, too.
+        let since = if recovering {
+            self.recover
+        } else {
+            self.snd_una
+        };
+        let block = self.sacked(params, seg);
+        let held = block.map_or(Bytes::ZERO, |b| b.end.bytes_since(b.start));
+        let newer = block.map_or(Bytes::ZERO, |b| b.end.bytes_since(b.start.max(since)));
         if !recovering || self.flags.has(ProtoFlags::FAST) {
             //= https://www.rfc-editor.org/rfc/rfc5681#section-3.2
             //# For each additional duplicate ACK received (after the third),
             //# cwnd MUST be incremented by SMSS.
-            self.inflation += params.mss;
+            self.inflation = (self.inflation + params.mss).max(held);
         }
-        // Only the arrival of what was first sent after a retransmission means that it is lost, too.
-        let newer = seg.sack.is_some_and(|block| block.end.after(self.recover));
-        if recovering && !newer {
+        if recovering && newer.is_zero() {
             return (Events::NONE, RxFlags::DUP_ACK);
         }
-        self.dup_acks = self.dup_acks.saturating_add(1);
+        //= https://www.rfc-editor.org/rfc/rfc6675#section-4
+        //# The routine returns true when either DupThresh discontiguous SACKed
+        //# sequences have arrived above 'SeqNum' or more than (DupThresh - 1) *
+        //# SMSS bytes with sequence numbers greater than 'SeqNum' have been SACKed.
+        let segments = newer
+            .0
+            .div_ceil(params.mss.0.max(1))
+            .min(u32::from(u8::MAX)) as u8;
+        self.dup_acks = self.dup_acks.saturating_add(1).max(segments);
         self.note_hole(params, seg);
         if self.dup_acks < self.dup_ack_threshold(params) || !self.fast_retransmit(params) {
             return (Events::NONE, RxFlags::DUP_ACK);

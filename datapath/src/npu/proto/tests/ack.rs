@@ -164,6 +164,23 @@ fn fast_retransmit__hole_as_reported() {
 }
 
 #[test]
+fn fast_retransmit__at_the_first_report_of_three_segments() {
+    let mut bench = flying(&with_sack(), 8);
+    assert!(bench.sack(0, 1000..3000).events.is_empty());
+    let mut bench = flying(&with_sack(), 8);
+    assert_eq!(bench.sack(0, 1000..4000).events, Events::FAST_RETRANSMIT);
+    assert_eq!(bench.tx_all(), [(0, 1000)]);
+    bench.add(2000);
+    bench.tx_all();
+    assert_eq!(bench.sack(0, 1000..10_000).events, Events::FAST_RETRANSMIT);
+    assert_eq!(
+        bench.tx_all(),
+        [(0, 1000)],
+        "the retransmission is lost, too"
+    );
+}
+
+#[test]
 fn fast_retransmit__again_when_newer_data_overtake_the_retransmission() {
     let mut bench = flying(&with_sack(), 4);
     bench.add(4000);
