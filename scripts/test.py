@@ -5,12 +5,14 @@ Understood are KTAP documents, nested as they may be, what cargo test prints, an
 command that fails without a failed test to show for it counts as one failed test, so that nothing fails in silence."""
 
 import argparse
+import concurrent.futures
 import os
 import pathlib
 import re
 import shlex
 import subprocess
 import sys
+import threading
 import time
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
@@ -27,6 +29,9 @@ DETAIL_LINES = 60
 # From here on, scripts/vm says that the kernel complained, that the guest died, or that it hung.
 STATUS_OF_VM = 97
 
+# Virtual machines that share the selftests.
+PARTS = 2
+
 
 class Results:
     """What came of every test."""
@@ -35,25 +40,41 @@ class Results:
         self.passed = 0
         self.skipped = 0
         self.failures = []
-        self.shown = time.monotonic()
+        self.lock = threading.Lock()
+
+
+class Report:
+    """What came of one command's tests."""
+
+    def __init__(self, results):
+        self.results = results
+        self.tests = 0
+        self.failed = 0
+        self.shown = None
 
     def show(self, verdict, what):
         """One line, with the seconds since the line before where they are worth a look."""
         now = time.monotonic()
-        seconds, self.shown = now - self.shown, now
-        print(f"{verdict:7} {what}{f' ({seconds:.0f} s)' if seconds >= 5 else ''}", flush=True)
+        seconds = now - (self.shown or now)
+        self.shown = now
+        print(f"{verdict:7} {what}{f' ({seconds:.0f} s)' if seconds >= 5 else ''}\n", end="", flush=True)
+        self.tests += 1
 
     def ok(self, name):
-        self.passed += 1
-        self.show("ok", name)
+        with self.results.lock:
+            self.results.passed += 1
+            self.show("ok", name)
 
     def skip(self, name, why):
-        self.skipped += 1
-        self.show("skip", f"{name}{': ' + why if why else ''}")
+        with self.results.lock:
+            self.results.skipped += 1
+            self.show("skip", f"{name}{': ' + why if why else ''}")
 
     def fail(self, name, detail):
-        self.failures.append((name, detail))
-        self.show("FAILED", name)
+        with self.results.lock:
+            self.results.failures.append((name, detail))
+            self.failed += 1
+            self.show("FAILED", name)
 
 
 class Level:
@@ -72,9 +93,9 @@ class Ktap:
     """Reads KTAP line by line. Counted are the leaves; a document's own result counts only when it says that
     something failed and no leaf did, as do tests that were planned and never came."""
 
-    def __init__(self, group, results):
+    def __init__(self, group, report):
         self.group = group
-        self.results = results
+        self.report = report
         self.levels = []
 
     def line(self, line):
@@ -113,14 +134,14 @@ class Ktap:
         full = "/".join([self.group, *(outer.name for outer in self.levels if outer.name), name or number])
         if leaf:
             if directive and directive.upper().startswith("SKIP"):
-                self.results.skip(full, directive[4:].strip())
+                self.report.skip(full, directive[4:].strip())
             elif verdict == "ok":
-                self.results.ok(full)
+                self.report.ok(full)
             else:
-                self.results.fail(full, detail)
+                self.report.fail(full, detail)
                 failed_inside += 1
         elif verdict != "ok" and not failed_inside:
-            self.results.fail(full, detail)
+            self.report.fail(full, detail)
             failed_inside += 1
         level.failed_inside += failed_inside
 
@@ -128,7 +149,7 @@ class Ktap:
         """Planned tests that never came."""
         if document.plan is None or document.seen >= document.plan:
             return 0
-        self.results.fail(f"{self.group}/{name}: {document.seen} of {document.plan} tests ran", document.detail)
+        self.report.fail(f"{self.group}/{name}: {document.seen} of {document.plan} tests ran", document.detail)
         return 1
 
     def end(self):
@@ -139,9 +160,9 @@ class Ktap:
 class Cargo:
     """Reads the output of cargo test, and of plain programs that print `NAME: ok`."""
 
-    def __init__(self, group, results):
+    def __init__(self, group, report):
         self.group = group
-        self.results = results
+        self.report = report
         self.binary = ""
         self.failed = {}
         self.section = None
@@ -152,9 +173,9 @@ class Cargo:
         elif match := CARGO_RESULT.match(line):
             name = f"{self.group}/{self.binary}{match[1]}"
             if match[2] == "ok":
-                self.results.ok(name)
+                self.report.ok(name)
             elif match[2] == "ignored":
-                self.results.skip(name, "")
+                self.report.skip(name, "")
             else:
                 self.failed[match[1]] = (name, [])
         elif match := re.match(r"^---- (.+?) stdout ----$", line):
@@ -162,20 +183,19 @@ class Cargo:
         elif line.startswith("failures:"):
             self.section = None
         elif match := PLAIN_RESULT.match(line):
-            self.results.ok(f"{self.group}/{match[1]}")
+            self.report.ok(f"{self.group}/{match[1]}")
         elif self.section in self.failed:
             self.failed[self.section][1].append(line)
 
     def end(self):
         for name, detail in self.failed.values():
-            self.results.fail(name, detail)
+            self.report.fail(name, detail)
 
 
-def run(group, reader, command, results, log):
+def run(reader, command, report, log):
     """Run a command, feed what it prints to the reader, and keep it."""
-    print(f"\n--- {group}: {shlex.join(command)}", flush=True)
-    before = len(results.failures)
-    counted = results.passed + results.skipped + before
+    name = log.stem.removeprefix("test-")
+    print(f"--- {name}: {shlex.join(command)}\n", end="", flush=True)
     start = time.monotonic()
     tail = []
     with open(log, "w", encoding="utf-8") as kept:
@@ -187,32 +207,39 @@ def run(group, reader, command, results, log):
                 reader.line(line.rstrip("\n"))
         reader.end()
     # The kernel's complaints count beside the tests that failed because of them.
-    if process.returncode >= STATUS_OF_VM or (process.returncode and len(results.failures) == before):
-        results.fail(f"{group}: ended with status {process.returncode}", tail)
-    elif results.passed + results.skipped + len(results.failures) == counted:
-        results.fail(f"{group}: no test ran", tail)
-    print(f"--- {group}: {time.monotonic() - start:.0f} s, all output in {log.relative_to(TOP)}", flush=True)
+    if process.returncode >= STATUS_OF_VM or (process.returncode and not report.failed):
+        report.fail(f"{name}: ended with status {process.returncode}", tail)
+    elif not report.tests:
+        report.fail(f"{name}: no test ran", tail)
+    print(f"--- {name}: {time.monotonic() - start:.0f} s, all output in {log.relative_to(TOP)}\n", end="", flush=True)
 
 
 def in_vm(kernel, name, seconds, *command):
     return ["scripts/vm", "--kernel", kernel, "--name", name, "--timeout", str(seconds), *command]
 
 
+def selftests(kernel, name, seconds, patterns):
+    """The suites, divided between virtual machines: much of a suite is waiting."""
+    run = "/payload/selftests/run.sh "
+    if patterns:
+        return [in_vm(kernel, name, seconds, run + shlex.join(patterns))]
+    return [in_vm(kernel, f"{name}-{part}", seconds, f"{run}--part {part}/{PARTS}") for part in range(1, PARTS + 1)]
+
+
 def groups(args):
-    """All groups of tests: what reads their output, and the command."""
-    suites = "/payload/selftests/run.sh"
-    chosen = suites + "".join(" " + shlex.quote(p) for p in args.patterns)
+    """All groups of tests: what reads their output, and the commands."""
     kunit = "insmod /payload/toe.ko && cat /sys/kernel/debug/kunit/*/results"
+    leaks = "/payload/selftests/run.sh sockets/toe-toe sockets/toe-tcp-fallback"
     return {
-        "lint": (Ktap, ["scripts/lint"]),
-        "datapath": (Cargo, ["cargo", "test", "--locked", "--manifest-path", "datapath/Cargo.toml",
-                             "--target-dir", f"{OUT}/cargo/datapath"]),
-        "tools": (Cargo, ["make", "-C", "userspace-tools", f"TARGET_DIR={OUT}/cargo/tools", "--no-print-directory",
-                          "check"]),
-        "selftests": (Ktap, in_vm(args.kernel, "selftests", 4200, chosen)),
-        "kunit": (Ktap, in_vm("debug", "kunit", 300, kunit)),
-        "selftests-debug": (Ktap, in_vm("debug", "selftests-debug", 7200, chosen)),
-        "leaks": (Ktap, in_vm("debug", "leaks", 3600, "--kmemleak", suites + " sockets/toe-toe sockets/toe-tcp-fallback")),
+        "lint": (Ktap, [["scripts/lint"]]),
+        "datapath": (Cargo, [["cargo", "test", "--locked", "--manifest-path", "datapath/Cargo.toml",
+                              "--target-dir", f"{OUT}/cargo/datapath"]]),
+        "tools": (Cargo, [["make", "-C", "userspace-tools", f"TARGET_DIR={OUT}/cargo/tools", "--no-print-directory",
+                           "check"]]),
+        "selftests": (Ktap, selftests(args.kernel, "selftests", 4200, args.patterns)),
+        "kunit": (Ktap, [in_vm("debug", "kunit", 300, kunit)]),
+        "selftests-debug": (Ktap, selftests("debug", "selftests-debug", 7200, args.patterns)),
+        "leaks": (Ktap, [in_vm("debug", "leaks", 3600, "--kmemleak", leaks)]),
     }
 
 
@@ -220,23 +247,27 @@ def main():
     parser = argparse.ArgumentParser(prog="scripts/test", description=__doc__)
     parser.add_argument("groups", nargs="+", help="lint, datapath, tools, selftests, kunit, selftests-debug, leaks")
     parser.add_argument("--kernel", default=os.environ.get("KERNEL") or "stock", help="for the group selftests")
-    parser.add_argument("--minutes", type=float, help="start no further group after this time")
+    parser.add_argument("--jobs", type=int, default=3, help="commands to run at once (default %(default)s)")
     parser.add_argument("--patterns", nargs="*", default=[], help="names of selftest suites (default all)")
     args = parser.parse_args()
 
     logs = OUT / "log"
     logs.mkdir(parents=True, exist_ok=True)
-    start = time.monotonic()
     results = Results()
     table = groups(args)
-    for name in args.groups:
-        if name not in table:
-            sys.exit(f"test: there is no group {name}; there are {', '.join(table)}")
-        if args.minutes and time.monotonic() - start > args.minutes * 60:
-            results.skip(name, f"{args.minutes:g} minutes are used up")
-            continue
-        reader, command = table[name]
-        run(name, reader(name, results), command, results, logs / f"test-{name}.log")
+
+    with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
+        jobs = []
+        for name in args.groups:
+            if name not in table:
+                sys.exit(f"test: there is no group {name}; there are {', '.join(table)}")
+            reader, commands = table[name]
+            for number, command in enumerate(commands, 1):
+                part = f"-{number}" if len(commands) > 1 else ""
+                report = Report(results)
+                jobs.append(pool.submit(run, reader(name, report), command, report, logs / f"test-{name}{part}.log"))
+        for finished in jobs:
+            finished.result()
 
     for name, detail in results.failures:
         print(f"\nFAILED {name}")

@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# run.sh [PATTERN...]: runs the suites whose names match and prints one KTAP
-# document. TOE_DEVICE names the kind of device under test; with
-# TOE_DEVICE=none only kernel TCP is run, as a check of the tests themselves.
+# run.sh [--part N/M] [PATTERN...]: runs the suites whose names match, or one of
+# M parts of them, and prints one KTAP document. TOE_DEVICE names the kind of
+# device under test; with TOE_DEVICE=none only kernel TCP is run, as a check of
+# the tests themselves.
 # Exit code 0 says that the suites could be run, not that they passed.
 
 cd "$(dirname "$0")" || exit 1
@@ -10,6 +11,12 @@ cd "$(dirname "$0")" || exit 1
 . lib/topology.sh
 
 [ "$(id -u)" -eq 0 ] || { echo "run.sh needs root" >&2; exit 1; }
+
+part=1/1
+if [ "$1" = --part ]; then
+	part=$2
+	shift 2
+fi
 
 # pair SERVER CLIENT BYTES: all suites for two stacks
 pair() {
@@ -40,5 +47,6 @@ if [ "$TOE_DEVICE" != none ]; then
 	ktap_suite tools ./tools.sh
 fi
 
+ktap_part "$part"
 ktap_run "$@"
 exit 0

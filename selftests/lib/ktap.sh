@@ -4,6 +4,7 @@
 #
 #	ktap_test NAME COMMAND...	adds a test; exit code 0 passes, 4 skips
 #	ktap_suite NAME COMMAND...	adds a command that prints KTAP itself
+#	ktap_part N/M			keeps the N-th of M parts of what was added
 #	ktap_run [PATTERN...]		runs what was added, or what matches
 
 KTAP_SKIP=4
@@ -25,6 +26,13 @@ ktap_test() {
 
 ktap_suite() {
 	ktap_add suite "$@"
+}
+
+ktap_part() {
+	local i part=${1%/*} parts=${1#*/}
+	for i in "${!ktap_names[@]}"; do
+		[ $((i % parts)) -eq $((part - 1)) ] || unset "ktap_names[i]"
+	done
 }
 
 ktap_selected() {
