@@ -218,9 +218,9 @@ def in_vm(kernel, name, seconds, *command):
     return ["scripts/vm", "--kernel", kernel, "--name", name, "--timeout", str(seconds), *command]
 
 
-def selftests(kernel, name, seconds, patterns):
+def selftests(kernel, name, seconds, patterns, environment=""):
     """The suites, divided between virtual machines: much of a suite is waiting."""
-    run = "/payload/selftests/run.sh "
+    run = f"{environment}/payload/selftests/run.sh "
     if patterns:
         return [in_vm(kernel, name, seconds, run + shlex.join(patterns))]
     return [in_vm(kernel, f"{name}-{part}", seconds, f"{run}--part {part}/{PARTS}") for part in range(1, PARTS + 1)]
@@ -238,7 +238,7 @@ def groups(args):
                            "check"]]),
         "selftests": (Ktap, selftests(args.kernel, "selftests", 4200, args.patterns)),
         "kunit": (Ktap, [in_vm("debug", "kunit", 300, kunit)]),
-        "selftests-debug": (Ktap, selftests("debug", "selftests-debug", 7200, args.patterns)),
+        "selftests-debug": (Ktap, selftests("debug", "selftests-debug", 7200, args.patterns, "TOE_TEST_DIVISOR=8 ")),
         "leaks": (Ktap, [in_vm("debug", "leaks", 3600, "--kmemleak", leaks)]),
     }
 

@@ -245,6 +245,12 @@ impl WindowScale {
         Bytes((field as u32).wrapping_shl(self.0 as u32))
     }
 
+    /// What one in the window field stands for.
+    #[inline]
+    pub const fn unit(self) -> Bytes {
+        self.expand(1)
+    }
+
     /// The header's window field for at most `window` bytes, rounded down.
     #[inline]
     pub const fn field(self, window: Bytes) -> u16 {

@@ -156,12 +156,14 @@ fn tuple(snapshot: &Snapshot) -> FourTuple {
     }
 }
 
-/// Payload buffers as large as the program or the administrator wants them, and large enough for the window that the peer was offered.
+/// Payload buffers as large as the program or the administrator wants them, and large enough for the window that the
+/// peer was offered and for what a window field can say.
 fn new_buffers(sk: &AnySock, snapshot: &Snapshot) -> Result<Arc<PayloadBuffers>> {
     let offered = snapshot.unread() as usize + snapshot.rcv_wnd() as usize;
+    let units = 2 * scale(snapshot, snapshot.rcv_wscale()).unit().as_usize();
     Ok(Arc::new(
         PayloadBuffers {
-            rx: PayloadBuffer::new(ring_size(sysctl::receive_buffer(sk).max(offered)))?,
+            rx: PayloadBuffer::new(ring_size(sysctl::receive_buffer(sk).max(offered).max(units)))?,
             tx: PayloadBuffer::new(ring_size(sysctl::send_buffer(sk)))?,
         },
         GFP_KERNEL,

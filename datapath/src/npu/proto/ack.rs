@@ -6,7 +6,7 @@ use super::receive::RxFlags;
 use crate::npu::meta::{Events, Features, Params, Summary};
 use crate::npu::state::{ProtoFlags, ProtoState};
 use crate::reason::DropReason;
-use crate::units::{Bytes, Micros, SeqNum};
+use crate::units::{Bytes, Micros};
 use crate::wire::options::SackBlock;
 use crate::wire::tcp::Flags;
 

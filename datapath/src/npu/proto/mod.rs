@@ -182,7 +182,7 @@ impl<const N: usize> ProtoState<N> {
 
     /// A segment without payload that acknowledges everything received so far.
     pub(super) fn acknowledge(&mut self, params: &Params, now: Micros, newest: SeqNum) -> AckMeta {
-        let seq = self.ack_seq();
+        let seq = self.ack_seq(params);
         let sack = if self.ooo.is_empty() || !params.features.has(Features::SACK) {
             SackBlocks::default()
         } else {
@@ -196,10 +196,15 @@ impl<const N: usize> ProtoState<N> {
 
     /// Sequence number of segments without payload: SND.NXT as it was before any retransmission reset, but not beyond
     /// the peer's window, or the peer would not accept it.
-    fn ack_seq(&self) -> SeqNum {
-        self.snd_max
-            .min(self.snd_una + self.snd_wnd)
-            .max(self.snd_una)
+    ///
+    /// Less than a unit beyond, the peer has rounded away itself (as in `tcp_acceptable_seq()`): what it has received is
+    /// then past that edge, and two ends that both kept to theirs would never accept each other's segments again.
+    fn ack_seq(&self, params: &Params) -> SeqNum {
+        let edge = self.snd_una + self.snd_wnd;
+        if self.snd_max.bytes_since(edge) < params.snd_scale.unit() {
+            return self.snd_max;
+        }
+        edge.max(self.snd_una)
     }
 
     /// The window field to send.

@@ -4,7 +4,7 @@ use crate::npu::meta::{Command, Events, Summary};
 use crate::npu::proto::RxFlags;
 use crate::npu::testing::*;
 use crate::reason::DropReason;
-use crate::units::{Bytes, Micros};
+use crate::units::{Bytes, Micros, WindowScale};
 
 /// With `count` full-sized segments in flight.
 fn flying(config: &crate::npu::ConnectionConfig, count: u32) -> Bench {
@@ -81,6 +81,24 @@ fn ack__old_data_segment_does_not_move_the_window() {
         ..segment(10, 0)
     });
     assert_eq!(bench.conn.config().send.wnd, Bytes(4000));
+}
+
+#[test]
+fn ack__sequence_number_may_be_beyond_a_window_that_was_rounded() {
+    let mut config = config();
+    config.send.scale = WindowScale::new(9).unwrap();
+    config.cwnd = Bytes(RING);
+    let seq_of_ack = |window| {
+        let mut bench = flying(&config, 4);
+        bench.rx(Summary {
+            window,
+            ..segment(0, 10)
+        });
+        bench.command(Command::ACK_NOW).ack.unwrap().tcp.seq
+    };
+    assert_eq!(seq_of_ack(8).since(OURS), 4000, "8 * 512 bytes");
+    assert_eq!(seq_of_ack(7).since(OURS), 4000, "rounded by 416 bytes");
+    assert_eq!(seq_of_ack(6).since(OURS), 6 * 512, "taken back");
 }
 
 #[test]
