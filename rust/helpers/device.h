@@ -3,6 +3,7 @@
 #ifndef TOE_HELPERS_DEVICE_H
 #define TOE_HELPERS_DEVICE_H
 
+#include <linux/if_packet.h>
 #include <linux/netfilter.h>
 #include <linux/rhashtable-types.h>
 #include <linux/types.h>
@@ -32,6 +33,9 @@ struct toe_tcp_frame {
 	u32 priority;
 	u32 mark;
 };
+
+/* Packet type of what a frozen socket gives to its device: nobody but that takes it. */
+#define TOE_PACKET_GIVEN_BACK PACKET_KERNEL
 
 /* What tells early whether a received frame can be a connection's. */
 struct toe_rx_info {

@@ -119,7 +119,8 @@ enum toe_checksums toe_helper_skb_checksums(const struct sk_buff *skb, unsigned 
 struct toe_rx_info toe_helper_skb_rx_info(const struct sk_buff *skb)
 {
 	return (struct toe_rx_info) {
-		.for_this_host = skb->pkt_type == PACKET_HOST,
+		.for_this_host = skb->pkt_type == PACKET_HOST ||
+				 skb->pkt_type == TOE_PACKET_GIVEN_BACK,
 		.vlan_tagged = skb_vlan_tag_present(skb),
 		.readable = skb_frags_readable(skb),
 	};
@@ -131,12 +132,14 @@ void toe_helper_skb_dst_set(struct sk_buff *skb, struct dst_entry *dst)
 	skb_dst_set(skb, dst);
 }
 
-/* A packet that may be kept after receive processing: nobody else's, and not relying on RCU. */
+/* A packet that may be kept after receive processing, or received again: nobody else's, and not relying on RCU. */
 struct sk_buff *toe_helper_skb_own(struct sk_buff *skb)
 {
 	skb = skb_share_check(skb, GFP_ATOMIC);
-	if (skb)
+	if (skb) {
 		skb_dst_force(skb);
+		skb->pkt_type = PACKET_HOST;
+	}
 	return skb;
 }
 

@@ -22,13 +22,11 @@
 #include <net/tcp.h>
 #include <net/tcp_ecn.h>
 #include <net/transp_v6.h>
+#include "device.h"
 #include "tcp_repair.h"
 
 /* The filter of all frozen sockets; each holds a reference. */
 static struct sk_filter *deaf;
-
-/* Most segments that a frozen socket gives back: without a device to take them they would come again for ever. */
-#define MAX_GIVEN_BACK 1024
 
 /* IPv4, IPv6, and IPv4 by an IPv6 socket. */
 static struct {
@@ -43,19 +41,49 @@ static int mute_xmit(struct sock *sk, struct sk_buff *skb, struct flowi *fl)
 	return 0;
 }
 
+/* A mute socket receives by its device only, whatever way the segments take that it processes for the last time. */
+static void keep_rx_dst(struct sock *sk, const struct sk_buff *skb)
+{
+}
+
+/* Puts the IP header before the TCP header at skb->data, without options, and as long as the packet is. */
+static void push_ip_header(struct sk_buff *skb)
+{
+	const void *from = skb_network_header(skb);
+
+	if (skb->protocol == htons(ETH_P_IP)) {
+		struct iphdr *ip = __skb_push(skb, sizeof(*ip));
+
+		memmove(ip, from, sizeof(*ip));
+		ip->ihl = sizeof(*ip) / 4;
+		iph_set_totlen(ip, skb->len);
+		ip_send_check(ip);
+	} else {
+		struct ipv6hdr *ip = __skb_push(skb, sizeof(*ip));
+
+		memmove(ip, from, sizeof(*ip));
+		ip->nexthdr = IPPROTO_TCP;
+		ipv6_set_payload_len(ip, skb->len - sizeof(*ip));
+	}
+	skb_reset_network_header(skb);
+}
+
 /*
- * Gives a packet that reached a socket during or after its hand-over to the network stack once more, where its device
- * takes it. skb->data is the TCP header.
+ * Gives a segment that reached a socket during or after its hand-over to the device that has the connection, as if it
+ * was received there. Should that not take it, TCP drops it as a packet that isn't for this host: it can't come here
+ * again. skb->data is the TCP header, and the headers are writable.
  */
 static void give_back(const struct sock *sk, struct sk_buff *skb)
 {
 	struct net_device *dev;
 
 	rcu_read_lock();
-	dev = dev_get_by_index_rcu(sock_net(sk), skb->skb_iif);
+	dev = dev_get_by_index_rcu(sock_net(sk), READ_ONCE(sk->sk_rx_dst_ifindex));
 	if (dev && skb_mac_header_was_set(skb)) {
-		__skb_push(skb, skb->data - skb_network_header(skb));
+		push_ip_header(skb);
+		skb_scrub_packet(skb, false);
 		memset(skb->cb, 0, sizeof(skb->cb));
+		skb->pkt_type = TOE_PACKET_GIVEN_BACK;
 		skb->dev = dev;
 		netif_rx(skb);
 	} else {
@@ -65,20 +93,21 @@ static void give_back(const struct sock *sk, struct sk_buff *skb)
 }
 
 /*
- * What the filter runs for a packet, instead of BPF instructions: a segment that was on its way to the socket on
- * another CPU when the device claimed the connection gets there when it is frozen, and would be lost. The caller
- * drops the packet, and counts that in sk_drops.
+ * What the filter runs for a packet, instead of BPF instructions. What gets here is what the device can't have seen: a
+ * segment that was on its way on another CPU when the device claimed the connection, that came in fragments or with IP
+ * options, or by another netdev. The caller drops the packet.
  */
 static unsigned int filter_packet(const void *ctx, const struct bpf_insn *insn)
 {
 	const struct sk_buff *skb = ctx;
-	struct sk_buff *copy;
+	struct sk_buff *copy = skb_clone((struct sk_buff *)skb, GFP_ATOMIC);
 
-	if (sk_drops_read(skb->sk) >= MAX_GIVEN_BACK)
-		return 0;
-	copy = skb_clone((struct sk_buff *)skb, GFP_ATOMIC);
 	if (!copy)
 		return 0;
+	if (skb_cow_head(copy, 0)) {
+		kfree_skb(copy);
+		return 0;
+	}
 	if (copy->ip_summed == CHECKSUM_COMPLETE)
 		/* It is the sum of what follows the IP header by now. */
 		copy->ip_summed = CHECKSUM_NONE;
@@ -129,6 +158,7 @@ mute_ops(const struct inet_connection_sock_af_ops *original)
 		if (!families[i].original) {
 			families[i].mute = *original;
 			families[i].mute.queue_xmit = mute_xmit;
+			families[i].mute.sk_rx_dst_set = keep_rx_dst;
 			/* Pairs with the acquire above. */
 			smp_store_release(&families[i].original, original);
 		}
@@ -299,22 +329,9 @@ struct sk_buff *toe_helper_tcp_received(struct sock *sk, struct sk_buff *prev, u
 	return NULL;
 }
 
-/* What the backlog of a socket that was being handed over does with its segments. */
+/* What the backlog of a socket that was being handed over does with its segments. It may have made one of several. */
 static int reinject(struct sock *sk, struct sk_buff *skb)
 {
-	u32 len = skb->len + (skb->data - skb_network_header(skb));
-
-	if (len > IP_MAX_MTU) {
-		kfree_skb(skb);
-		return 0;
-	}
-	/* The backlog makes one segment of several without telling the IP header. */
-	if (skb->protocol == htons(ETH_P_IP) && ip_hdr(skb)->tot_len != htons(len)) {
-		ip_hdr(skb)->tot_len = htons(len);
-		ip_send_check(ip_hdr(skb));
-	} else if (skb->protocol == htons(ETH_P_IPV6)) {
-		ipv6_hdr(skb)->payload_len = htons(len - sizeof(struct ipv6hdr));
-	}
 	/* The backlog has verified it. */
 	skb->ip_summed = CHECKSUM_UNNECESSARY;
 	give_back(sk, skb);
@@ -348,7 +365,9 @@ void toe_helper_tcp_freeze(struct sock *sk)
 {
 	struct inet_connection_sock *icsk = inet_csk(sk);
 
-	sk_drops_reset(sk);
+	/* Where give_back() finds the device. */
+	dst_release(unrcu_pointer(xchg(&sk->sk_rx_dst, NULL)));
+	WRITE_ONCE(sk->sk_rx_dst_ifindex, dst_dev(__sk_dst_get(sk))->ifindex);
 	refcount_inc(&deaf->refcnt);
 	atomic_add(bpf_prog_size(deaf->prog->len), &sk->sk_omem_alloc);
 	rcu_assign_pointer(sk->sk_filter, deaf);
