@@ -179,6 +179,9 @@ def qemu(args, kernel, work, console):
     command += disk("guest", CACHE / "guest.squashfs") + disk("payload", payload(args, work))
     if kernel.modules:
         command += disk("modules", kernel.modules)
+    if args.nics:
+        for name in "ab":
+            command += ["-netdev", f"hubport,id=nic-{name},hubid=0", "-device", f"virtio-net-pci,netdev=nic-{name}"]
     if args.count:
         command += ["-plugin", TOP / "out/qemu/icount.so"]
     for extra in args.qemu:
@@ -284,6 +287,7 @@ def arguments():
     parser.add_argument("--accel", default=os.environ.get("TOE_ACCEL", "auto"), choices=["auto", "tcg", "kvm"])
     parser.add_argument("--append", action="append", default=[], help="more kernel command line")
     parser.add_argument("--qemu", action="append", default=[], help="more QEMU arguments, in one string")
+    parser.add_argument("--nics", action="store_true", help="two virtio-net NICs, joined by a wire")
     parser.add_argument("--count", action="store_true",
                         help="count instructions (selftests/bench/icount.h asks for them); implies --accel tcg")
     parser.add_argument("--kmemleak", action="store_true", help="with the debug kernel: look for leaks at the end")

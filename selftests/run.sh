@@ -45,6 +45,7 @@ if [ "$TOE_DEVICE" != none ]; then
 	ktap_suite sockets/toe-tcp-fallback ./sockets.sh toe tcp 4 fallback
 	ktap_suite sockets/tcp-toe-fallback ./sockets.sh tcp toe 6 fallback
 	ktap_suite tools ./tools.sh
+	ktap_suite devices ./devices.sh
 fi
 
 ktap_part "$part"

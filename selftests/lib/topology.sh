@@ -35,12 +35,25 @@ client_addr() {
 
 # topo_up [MTU]
 topo_up() {
-	local mtu=${1:-1500} ns end=1
+	topo_namespaces && topo_veth "$LINK" "$@" && topo_addresses
+}
+
+# topo_namespaces: both, empty
+topo_namespaces() {
 	topo_down
-	ip netns add "$SERVER_NS" || return
-	ip netns add "$CLIENT_NS" || return
-	ip link add "$LINK" mtu "$mtu" netns "$SERVER_NS" type veth \
-		peer name "$LINK" mtu "$mtu" netns "$CLIENT_NS" || return
+	ip netns add "$SERVER_NS" && ip netns add "$CLIENT_NS"
+}
+
+# topo_veth NAME [MTU]: a veth pair between the namespaces, both ends of that name
+topo_veth() {
+	local name=$1 mtu=${2:-1500}
+	ip link add "$name" mtu "$mtu" netns "$SERVER_NS" type veth \
+		peer name "$name" mtu "$mtu" netns "$CLIENT_NS"
+}
+
+# topo_addresses: the link is up, with the addresses of the ends
+topo_addresses() {
+	local ns end=1
 	for ns in "$SERVER_NS" "$CLIENT_NS"; do
 		ip -n "$ns" link set lo up || return
 		ip -n "$ns" addr add "10.77.0.$end/24" dev "$LINK" || return
