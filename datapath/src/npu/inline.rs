@@ -81,7 +81,7 @@ pub fn rx<P: Port, const N: usize>(
 ) -> Received {
     let summary = match pre::rx(&conn.pre, head, ident, checksum) {
         Ok(summary) => summary,
-        Err(Reject::Drop(reason)) => return Received::Dropped(reason, outcome(&conn.proto)),
+        Err(Reject::Drop(reason)) => return Received::Dropped(reason, Outcome::of(&conn.proto)),
         Err(Reject::Punt(reason)) => {
             return Received::Punted(reason, conn.proto.receive_window());
         }
@@ -97,8 +97,8 @@ pub fn rx<P: Port, const N: usize>(
         tx(conn, now, port);
     }
     match out.dropped {
-        None => Received::Processed(outcome(&conn.proto)),
-        Some(reason) => Received::Dropped(reason, outcome(&conn.proto)),
+        None => Received::Processed(Outcome::of(&conn.proto)),
+        Some(reason) => Received::Dropped(reason, Outcome::of(&conn.proto)),
     }
 }
 
@@ -116,7 +116,7 @@ pub fn host_control<P: Port, const N: usize>(
         dma::bare(port, &conn.pre.template, ack);
     }
     tx(conn, now, port);
-    Ok(outcome(&conn.proto))
+    Ok(Outcome::of(&conn.proto))
 }
 
 /// Sends a RST that tells the peer the connection is gone (RFC 9293, section 3.10.5). The connection isn't changed by it.
@@ -134,12 +134,15 @@ fn tx<P: Port, const N: usize>(conn: &mut Connection<N>, now: Micros, port: &mut
     }
 }
 
-#[inline]
-fn outcome<const N: usize>(proto: &ProtoState<N>) -> Outcome {
-    let in_flight = !proto.flight().is_zero();
-    let mut out = Outcome::NONE;
-    out.set(Outcome::ACK_DELAYED, proto.flags.has(ProtoFlags::ACK_OWED));
-    out.set(Outcome::IN_FLIGHT, in_flight);
-    out.set(Outcome::PERSIST, !in_flight && proto.has_unsent());
-    out
+impl Outcome {
+    /// What a connection waits for when nothing may be sent any more.
+    #[inline]
+    pub fn of<const N: usize>(proto: &ProtoState<N>) -> Self {
+        let in_flight = !proto.flight().is_zero();
+        let mut out = Self::NONE;
+        out.set(Self::ACK_DELAYED, proto.flags.has(ProtoFlags::ACK_OWED));
+        out.set(Self::IN_FLIGHT, in_flight);
+        out.set(Self::PERSIST, !in_flight && proto.has_unsent());
+        out
+    }
 }

@@ -88,6 +88,9 @@ bit_set! {
         NODELAY = 16,
         /// Partial segments wait for more data or FIN (TCP_CORK, MSG_MORE).
         CORK = 32,
+        /// What may be sent is not sent at once, but when the [flow scheduler](super::scheduler) says so, which may take
+        /// long: acknowledgments that are due don't wait for it.
+        PACED = 64,
     }
 }
 

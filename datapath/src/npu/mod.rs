@@ -12,7 +12,8 @@
 //!
 //! A stage is a set of plain functions of its own part of the [`state`] and of [`meta`]data that arrive by value, so
 //! it doesn't know which executor runs it. Only the protocol stage must see one connection's work in order and one at
-//! a time. [`inline`] is the executor that runs all stages to completion on the caller's thread.
+//! a time. [`inline`] is the executor that runs all stages to completion on the caller's thread; one that can't let every
+//! connection send all it may at once asks the flow [`scheduler`] whose turn it is.
 
 pub mod config;
 pub mod ctxq;
@@ -22,6 +23,7 @@ pub mod meta;
 pub mod post;
 pub mod pre;
 pub mod proto;
+pub mod scheduler;
 pub mod state;
 pub mod template;
 

@@ -218,6 +218,12 @@ impl PreState {
         self.params.features.set(Features::CORK, on);
     }
 
+    /// Says whether a rate holds the connection's segments back, by a limit other than
+    /// [`Interval::NONE`](super::scheduler::Interval::NONE).
+    pub fn set_paced(&mut self, on: bool) {
+        self.params.features.set(Features::PACED, on);
+    }
+
     /// Changes how segments reach the peer: a new next hop, MSS or offload.
     pub fn set_path(&mut self, path: Path) -> Result<(), ConfigError> {
         path.check()?;
@@ -227,6 +233,11 @@ impl PreState {
         self.template = Template::new(&self.tuple, &path);
         self.path = path;
         Ok(())
+    }
+
+    /// The prepared header of the connection's segments.
+    pub fn template(&self) -> &Template {
+        &self.template
     }
 
     /// How segments reach the peer.

@@ -121,7 +121,9 @@ pub fn rx<const N: usize>(
     let mut ack = None;
     match taken.ack {
         Ack::None => {}
-        Ack::Prompt if !can_send => ack = Some(state.acknowledge(params, now, seg.seq)),
+        Ack::Prompt if !can_send || params.features.has(Features::PACED) => {
+            ack = Some(state.acknowledge(params, now, seg.seq));
+        }
         Ack::Bare => ack = Some(state.acknowledge(params, now, seg.seq)),
         // Either what is sent right after this carries it, or the timer sends it.
         Ack::Delayed | Ack::Prompt => state.owe_ack(now),

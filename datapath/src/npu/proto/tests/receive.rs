@@ -83,6 +83,16 @@ fn rx__data_ride_with_the_acknowledgment() {
 }
 
 #[test]
+fn rx__paced_connections_acknowledge_first() {
+    let mut bench = Bench::new(&config());
+    bench.conn.pre.set_paced(true);
+    bench.add(700);
+    bench.rx(segment(0, MSS));
+    let out = bench.rx(segment(1000, MSS));
+    assert!(out.ack.is_some() && out.flags.has(RxFlags::CAN_SEND));
+}
+
+#[test]
 fn rx__old_bytes_are_trimmed() {
     let mut bench = Bench::new(&config());
     bench.rx(segment(0, 500));
