@@ -234,6 +234,8 @@ def groups(args):
         "lint": (Ktap, [["scripts/lint"]]),
         "datapath": (Cargo, [["cargo", "test", "--locked", "--manifest-path", "datapath/Cargo.toml",
                               "--target-dir", f"{OUT}/cargo/datapath"]]),
+        "device": (Cargo, [["cargo", "test", "--locked", "--manifest-path", "device/Cargo.toml",
+                            "--target-dir", f"{OUT}/cargo/device"]]),
         "tools": (Cargo, [["make", "-C", "userspace-tools", f"TARGET_DIR={OUT}/cargo/tools", "--no-print-directory",
                            "check"]]),
         "selftests": (Ktap, selftests(args.kernel, "selftests", 4200, args.patterns)),
@@ -245,7 +247,7 @@ def groups(args):
 
 def main():
     parser = argparse.ArgumentParser(prog="scripts/test", description=__doc__)
-    parser.add_argument("groups", nargs="+", help="lint, datapath, tools, selftests, kunit, selftests-debug, leaks")
+    parser.add_argument("groups", nargs="+", help="lint, datapath, device, tools, selftests, kunit, selftests-debug, leaks")
     parser.add_argument("--kernel", default=os.environ.get("KERNEL") or "stock", help="for the group selftests")
     parser.add_argument("--jobs", type=int, default=3, help="commands to run at once (default %(default)s)")
     parser.add_argument("--patterns", nargs="*", default=[], help="names of selftest suites (default all)")
