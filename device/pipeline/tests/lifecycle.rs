@@ -172,6 +172,27 @@ fn waits__told_once_until_watched() {
 }
 
 #[test]
+fn acknowledgment__sends_what_was_held_back() {
+    each(|nic, input| {
+        let mss = u32::from(wire::MSS);
+        let narrow = ConnectionConfig {
+            cwnd: Bytes(2 * mss),
+            ..config(0)
+        };
+        let installed = input.install(ConnId(0), &narrow, Interval::NONE);
+        installed.expect("a good configuration");
+        write(input, 0, 6 * mss);
+        for turn in 1..=3 {
+            input.settle().expect("all threads alive");
+            assert_eq!(nic.hosts[0].seen.lock().frames.len(), 2 * turn as usize);
+            feed(input, wire::frame(0, ISN, ISN + 2 * turn * mss, ACK, &[]));
+        }
+        input.settle().expect("all threads alive");
+        assert_eq!(nic.hosts[0].seen.lock().tx_acked, 6 * mss);
+    });
+}
+
+#[test]
 fn reset__is_sent_in_its_turn() {
     each(|nic, input| {
         install(input, 0);

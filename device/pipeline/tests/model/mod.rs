@@ -6,7 +6,7 @@
 pub mod wire;
 
 use datapath::npu::inline::{Outcome, TxSegment};
-use datapath::npu::meta::{Events, HostControlError, RingSlice};
+use datapath::npu::meta::{CongestionReport, Events, HostControlError, RingSlice};
 use datapath::npu::{Connection, Notification};
 use datapath::reason::{DropReason, PuntReason};
 use datapath::units::{Micros, SeqNum};
@@ -24,6 +24,8 @@ pub struct Seen {
     pub read_pos: u32,
     pub tx_acked: u32,
     pub peer_fin: bool,
+    pub fin_acked: bool,
+    pub reports: Vec<CongestionReport>,
     /// Frames on the wire.
     pub frames: Vec<Vec<u8>>,
     /// Frames for the control plane: by what to judge them.
@@ -64,6 +66,8 @@ pub struct TestNic {
     delays: Delays,
     turns: AtomicU64,
     start: Instant,
+    /// The time, unless it is zero: then it passes by itself.
+    pub clock: AtomicU64,
 }
 
 impl TestNic {
@@ -80,6 +84,7 @@ impl TestNic {
             delays,
             turns: AtomicU64::new(0),
             start: Instant::now(),
+            clock: AtomicU64::new(0),
         }
     }
 
@@ -101,7 +106,10 @@ impl Nic for TestNic {
     type Segment = Vec<u8>;
 
     fn now(&self) -> Micros {
-        Micros(1_000_000 + self.start.elapsed().as_micros() as u64)
+        match self.clock.load(Ordering::Relaxed) {
+            0 => Micros(1_000_000 + self.start.elapsed().as_micros() as u64),
+            time => Micros(time),
+        }
     }
 
     fn write_rx(&self, conn: ConnId, to: &RingSlice, payload: &[u8]) {
@@ -149,6 +157,8 @@ impl Nic for TestNic {
         }
         seen.tx_acked += notification.tx_acked.0;
         seen.peer_fin |= notification.events.has(Events::PEER_FIN);
+        seen.fin_acked |= notification.events.has(Events::FIN_ACKED);
+        seen.reports.extend(notification.report);
     }
 
     const RECORDS: bool = true;
