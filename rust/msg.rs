@@ -32,11 +32,6 @@ impl MsgFlags {
     /// `MSG_FASTOPEN`.
     pub(crate) const FASTOPEN: Self = Self(b::MSG_FASTOPEN);
 
-    /// These flags and those of `other`.
-    pub(crate) const fn or(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
-
     /// Whether any flag of `other` is set.
     pub(crate) const fn intersects(self, other: Self) -> bool {
         self.0 & other.0 != 0

@@ -20,7 +20,7 @@ impl ToeSocket {
         msg: &mut SendMsg<'_>,
     ) -> Result<usize> {
         let flags = msg.flags();
-        if flags.intersects(MsgFlags::OOB.or(MsgFlags::FASTOPEN)) {
+        if flags.intersects(MsgFlags::OOB) {
             return Err(EOPNOTSUPP.into());
         }
         let mut timeout = sock.send_timeout(flags.intersects(MsgFlags::DONTWAIT));

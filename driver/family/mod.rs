@@ -18,10 +18,10 @@ use crate::{
     driver::control::{fallback::Reason, Connection},
     net::{
         context::{new_bh_spinlock, BhDisabled, BhSpinLock},
-        errno::ENOTCONN,
+        errno::{ENOTCONN, EOPNOTSUPP},
         family::{Family, Registration, StreamSocket},
         ksocket::InnerSocket,
-        msg::{RecvMsg, SendMsg},
+        msg::{MsgFlags, RecvMsg, SendMsg},
         sock::{AnySock, PollEvents, Shut, Sock},
         sockaddr::SockAddr,
         sockopt::{GetOpt, SetOpt},
@@ -215,6 +215,9 @@ impl StreamSocket for ToeSocket {
     }
 
     fn sendmsg(sock: &Sock<Self>, msg: &mut SendMsg<'_>) -> Result<usize> {
+        if msg.flags().intersects(MsgFlags::FASTOPEN) {
+            return Err(EOPNOTSUPP.into());
+        }
         let this = sock.data();
         if let Some(connection) = this.connection.as_ref() {
             return Self::send(sock, connection, msg);
