@@ -22,7 +22,8 @@ else
 fi
 
 for program in sockets_connect sockets_io sockets_poll sockets_close \
-	sockets_options sockets_sharing sockets_splice sockets_hostile sockets_link; do
+	sockets_options sockets_sharing sockets_splice sockets_hostile sockets_link \
+	sockets_fallback; do
 	ktap_suite "$program" "./$program"
 done
 

@@ -284,6 +284,23 @@ TEST(disconnect)
 	EXPECT_FAIL(ENOTCONN, recv(pair.ut, &byte, 1, 0));
 }
 
+/* The socket of a connection that was offloaded can't be used for another. */
+TEST(disconnect__connect_again)
+{
+	struct sockaddr unspec = { .sa_family = AF_UNSPEC };
+	struct net_pair pair = net_pair();
+	union net_addr to = net_way_to(pair.listener);
+
+	if (pair.ut != pair.client)
+		test_skip("for clients");
+	ASSERT_EQ(0, connect(pair.ut, &unspec, sizeof(unspec)));
+	net_get_int(pair.ut, SOL_SOCKET, SO_ERROR);
+	if (net.offloaded)
+		EXPECT_FAIL(EOPNOTSUPP, connect(pair.ut, &to.sa, net_addr_len(&to)));
+	else
+		EXPECT_EQ(0, connect(pair.ut, &to.sa, net_addr_len(&to)));
+}
+
 struct late_reader {
 	int fd;
 	bool started;

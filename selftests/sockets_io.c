@@ -400,6 +400,17 @@ TEST(out_of_band__refused_when_offloaded)
 	EXPECT_FAIL(EINVAL, recv(pair.ut, &byte, 1, MSG_OOB));
 }
 
+TEST(fast_open__refused)
+{
+	int listener = net_listener(1), fd = net_socket(&net.client, 0);
+	union net_addr to = net_way_to(listener);
+
+	if (net.client.stack == STACK_TCP)
+		test_skip("kernel TCP has it");
+	EXPECT_FAIL(EOPNOTSUPP, sendto(fd, "x", 1, MSG_FASTOPEN, &to.sa, net_addr_len(&to)));
+	ASSERT_EQ(0, connect(fd, &to.sa, net_addr_len(&to)));
+}
+
 TEST(error_queue_is_empty)
 {
 	struct net_pair pair = net_pair();

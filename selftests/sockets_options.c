@@ -270,6 +270,19 @@ TEST(options__ip_level)
 		ALL_OPTIONS(fd, v6);
 }
 
+/* Until its first address an AF_TOE socket is an IPv4 one. */
+TEST(options__ipv6_before_address)
+{
+	const struct net_end *end = net_under_test();
+	int fd = net_socket(end, 0), on = 1;
+
+	if (end->addr.sa.sa_family == AF_INET6 && end->stack != STACK_TOE)
+		EXPECT_EQ(0, setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)));
+	else
+		EXPECT_FAIL(ENOPROTOOPT,
+			    setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)));
+}
+
 TEST(options__unknown)
 {
 	int fd = net_socket(net_under_test(), 0), value = 1;
@@ -280,6 +293,75 @@ TEST(options__unknown)
 	EXPECT_FAIL(ENOPROTOOPT, setsockopt(fd, IPPROTO_TCP, 9999, &value, sizeof(value)));
 	EXPECT_FAIL(ENOPROTOOPT, getsockopt(fd, IPPROTO_TCP, 9999, &value, &len));
 	EXPECT_FAIL(ENOPROTOOPT, setsockopt(fd, 9999, 1, &value, sizeof(value)));
+}
+
+static const struct option not_offered[] = {
+	OPTION(SOL_SOCKET, SO_ZEROCOPY, 1),
+	OPTION(SOL_SOCKET, SO_PEEK_OFF, 0),
+	OPTION(IPPROTO_TCP, TCP_FASTOPEN, 5),
+	OPTION(IPPROTO_TCP, TCP_FASTOPEN_CONNECT, 1),
+	OPTION(IPPROTO_TCP, TCP_FASTOPEN_NO_COOKIE, 1),
+	OPTION(IPPROTO_TCP, TCP_REPAIR, 1),
+};
+
+/* AF_TOE has no such thing, by whatever a connection goes. */
+TEST(options__not_offered)
+{
+	const struct option *option;
+	struct net_pair pair;
+	size_t i;
+
+	if (net_under_test()->stack == STACK_TCP)
+		test_skip("kernel TCP has them");
+	pair = net_pair();
+	for (i = 0; i < sizeof(not_offered) / sizeof(not_offered[0]); i++) {
+		option = &not_offered[i];
+		EXPECT_FAIL(EOPNOTSUPP, setsockopt(net_socket(net_under_test(), 0), option->level,
+						   option->option, &option->value, sizeof(int)));
+		EXPECT_FAIL(EOPNOTSUPP, setsockopt(pair.ut, option->level, option->option,
+						   &option->value, sizeof(int)));
+	}
+	EXPECT_FAIL(EOPNOTSUPP, setsockopt(pair.ut, IPPROTO_TCP, TCP_ULP, "tls", 3));
+}
+
+/* What a connection has from its hand-over: setting it later is remembered, no more. */
+TEST(options__fixed_by_hand_over)
+{
+	struct net_pair pair = net_pair();
+	char name[16] = "";
+	socklen_t len = sizeof(name);
+
+	net_set_int(pair.ut, SOL_SOCKET, SO_RCVBUF, 100000);
+	net_set_int(pair.ut, SOL_SOCKET, SO_SNDBUF, 100000);
+	EXPECT_EQ(200000, net_get_int(pair.ut, SOL_SOCKET, SO_RCVBUF));
+	EXPECT_EQ(200000, net_get_int(pair.ut, SOL_SOCKET, SO_SNDBUF));
+	ASSERT_EQ(0, setsockopt(pair.ut, IPPROTO_TCP, TCP_CONGESTION, "cubic", 5));
+	ASSERT_EQ(0, getsockopt(pair.ut, IPPROTO_TCP, TCP_CONGESTION, name, &len));
+	EXPECT_EQ(0, strcmp("cubic", name));
+	if (!net.offloaded)
+		return;
+	EXPECT_EQ(true, net_listed(pair.ut, ".congestion == \"reno\""));
+	EXPECT_EQ(true, net_listed(pair.ut, ".rx_buf_size == 262144"));
+	EXPECT_EQ(true, net_listed(pair.ut, ".tx_buf_size == 262144"));
+}
+
+/* Only kernel TCP tells by control messages. */
+TEST(options__control_messages)
+{
+	struct net_pair pair = net_pair();
+	char byte, control[100];
+	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
+	struct msghdr msg = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control,
+		.msg_controllen = sizeof(control),
+	};
+
+	net_set_int(pair.ut, IPPROTO_TCP, TCP_INQ, 1);
+	net_send_all(pair.peer, "ab", 2);
+	ASSERT_EQ(1, recvmsg(pair.ut, &msg, 0));
+	EXPECT_EQ(net.offloaded, msg.msg_controllen == 0);
 }
 
 TEST(options__bad_values)

@@ -126,6 +126,34 @@ conn_buffers() {
 		with_listener json 'any(.[]; .rx_buf_size == 1048576 and .tx_buf_size == 32768)' toetool conn
 }
 
+# Kernel TCP's tools show the inner socket, which is nobody's.
+conn_in_ss() {
+	local shown
+	shown=$(in_server ss -Htnp state established sport = :7777) &&
+		[ "$(wc -l <<<"$shown")" -eq 1 ] && [[ $shown == *10.77.0.2:* && $shown != *users:* ]] &&
+		json 'any(.[]; any(.processes[]; .comm == "socat"))' toetool conn --processes --state established
+}
+
+conn_shown_by_ss() {
+	in_server toetool dev add "$LINK" && with_listener conn_in_ss
+}
+
+# A capture has the segments of offloaded connections, both ways.
+conn_captured() {
+	local capture pid
+	capture=$(mktemp)
+	ends toe tcp 4 || return
+	in_server tcpdump -i "$LINK" -n -l --immediate-mode tcp >"$capture" 2>"$capture.log" &
+	pid=$!
+	server_wait grep -q listening "$capture.log" && ./transfer -n 1M &&
+		server_wait [ "$(grep -c '> 10.77.0.1.*length [1-9]' "$capture")" -gt 10 ] &&
+		server_wait [ "$(grep -c '10.77.0.1.* > .*length [1-9]' "$capture")" -gt 10 ]
+	local status=$?
+	kill "$pid"
+	rm "$capture" "$capture.log"
+	return "$status"
+}
+
 sysctl_bounds() {
 	! sysctl -qw net.toe.enabled=2 && ! sysctl -qw net.toe.rmem=4095 && ! sysctl -qw net.toe.wmem=16777217 &&
 		[ "$(sysctl -n net.toe.enabled net.toe.rmem net.toe.wmem | paste -sd ' ')" = '1 262144 262144' ]
@@ -151,7 +179,7 @@ on_topology() {
 }
 
 for name in dev_add_show_del dev_of_other_namespaces dev_errors dev_goes_with_its_netdev dev_many conn_offloaded \
-	conn_fallback conn_disabled conn_buffers sysctl_bounds run_status run_protocol; do
+	conn_fallback conn_disabled conn_buffers conn_shown_by_ss conn_captured sysctl_bounds run_status run_protocol; do
 	ktap_test "$name" on_topology "$name"
 done
 ktap_suite netlink on_topology ./netlink

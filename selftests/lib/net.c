@@ -278,3 +278,20 @@ int net_poll(int fd, int events, int ms)
 	ASSERT_GE(poll(&pfd, 1, ms), 0);
 	return pfd.revents;
 }
+
+bool net_listed(int fd, const char *filter)
+{
+	in_port_t local, remote;
+	union net_addr name;
+	char command[300];
+
+	name = net_sockname(fd);
+	local = net_port(&name);
+	name = net_peername(fd);
+	remote = net_port(&name);
+	net_enter(net_under_test());
+	snprintf(command, sizeof(command),
+		 "toetool conn --json --local-port %u --remote-port %u | jq -e '.[0] | %s' >/dev/null",
+		 local, remote, filter);
+	return system(command) == 0;
+}

@@ -114,4 +114,7 @@ size_t net_drain(int fd);
 /* Waits until poll(2) reports any of @events; returns revents, 0 after @ms. */
 int net_poll(int fd, int events, int ms);
 
+/* Whether toetool lists the AF_TOE connection of @fd such that the jq @filter is true of it. */
+bool net_listed(int fd, const char *filter);
+
 #endif
