@@ -22,6 +22,9 @@ modules: setup ## build toe.ko into out/modules-RELEASE, and the tools
 tools: setup ## build toetool, toe_run and its library into out/tools
 	$(IN_ROOT) scripts/build tools
 
+device: setup ## build the NIC model into out/device
+	$(IN_ROOT) scripts/build device
+
 payload: setup ## build all that the guest is given into out/payload-RELEASE
 	$(IN_ROOT) scripts/build payload
 
@@ -63,4 +66,4 @@ install: ## install toe.ko and the tools built here on this machine, or below DE
 clean: ## remove what was built here (not the cache)
 	rm -rf out
 
-.PHONY: help setup modules tools payload lint test debug-kernel test-debug ci bench demo shell root-shell install clean
+.PHONY: help setup modules tools device payload lint test debug-kernel test-debug ci bench demo shell root-shell install clean

@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The device: its registers, and what it does while it is enabled.
+
+mod admin;
+mod registers;
+mod running;
+
+pub use running::Progress;
+
+use crate::{
+    clock::Clock,
+    frames::Batch,
+    host::Host,
+    layout::{feature, stat, Error, PAGE_SIZE},
+    offload::MAX_CONNECTIONS,
+    port::{EtherPort, MAX_FRAME},
+    raw::QueueLimits,
+};
+use datapath::wire::ethernet::MacAddr;
+use registers::Registers;
+use running::Running;
+use std::{io, os::fd::BorrowedFd, time::Instant};
+
+/// What the model can do.
+pub const FEATURES: u64 = feature::NPU
+    | feature::IPV6
+    | feature::SACK
+    | feature::ECN
+    | feature::VLAN
+    | feature::USER_CONTEXTS
+    | feature::RX_CSUM
+    | feature::TX_CSUM
+    | feature::TSO
+    | feature::RSS
+    | feature::VLAN_OFFLOAD
+    | feature::RX_FILTER;
+
+/// How large the device is.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Contexts.
+    pub contexts: u16,
+    /// Raw-frame queue pairs.
+    pub pairs: u16,
+    /// Connections.
+    pub connections: u32,
+    /// Interrupt vectors.
+    pub vectors: u16,
+    /// Most entries of a ring.
+    pub entries: u32,
+    /// Largest MTU.
+    pub mtu: u32,
+    /// The permanent address.
+    pub mac: MacAddr,
+    /// What the link claims to be, in Mbit/s.
+    pub link_speed: u32,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            contexts: 32,
+            pairs: 8,
+            connections: 16384,
+            vectors: 48,
+            entries: 4096,
+            mtu: 9000,
+            mac: [2, 0x74, 0x6f, 0x65, 0, 1],
+            link_speed: 100_000,
+        }
+    }
+}
+
+impl Config {
+    /// Queues, the admin queue included.
+    pub fn queues(&self) -> u64 {
+        1 + u64::from(self.contexts) + u64::from(self.pairs)
+    }
+
+    /// Bytes of BAR 0.
+    pub fn registers_size(&self) -> u64 {
+        ((1 + self.queues()) * PAGE_SIZE).next_power_of_two()
+    }
+
+    /// Bytes of BAR 2.
+    pub fn doorbells_size(&self) -> u64 {
+        (self.queues() * PAGE_SIZE).next_power_of_two()
+    }
+
+    /// Whether a device can be as large as that.
+    pub fn check(&self) -> Result<(), String> {
+        let check = |ok, message: &str| if ok { Ok(()) } else { Err(message.to_owned()) };
+        check(
+            (1..=1024).contains(&self.contexts),
+            "1 to 1024 contexts are possible",
+        )?;
+        check(
+            (1..=256).contains(&self.pairs),
+            "1 to 256 queue pairs are possible",
+        )?;
+        check(
+            (1..=MAX_CONNECTIONS).contains(&self.connections),
+            "1 to 1048576 connections are possible",
+        )?;
+        check(
+            (1..=128).contains(&self.vectors),
+            "1 to 128 vectors are possible",
+        )?;
+        check(self.mac[0] & 1 == 0, "a MAC address is no group's")
+    }
+}
+
+/// The link and everything behind it.
+struct Link {
+    port: Box<dyn EtherPort>,
+    up: bool,
+    speed: u32,
+    frame: Vec<u8>,
+    stats: [u64; stat::CONNECTIONS],
+}
+
+impl Link {
+    /// Takes a frame that has arrived; returns its length.
+    fn receive(&mut self) -> Option<usize> {
+        match self.port.receive(&mut self.frame) {
+            Ok(len) => {
+                let len = len?;
+                self.stats[stat::RX_FRAMES] += 1;
+                self.stats[stat::RX_BYTES] += len as u64;
+                Some(len)
+            }
+            Err(_) => {
+                self.stats[stat::RX_ERRORS] += 1;
+                None
+            }
+        }
+    }
+
+    fn send(&mut self, batch: &mut Batch) {
+        for frame in batch.iter() {
+            if self.port.send(frame).is_ok() {
+                self.stats[stat::TX_FRAMES] += 1;
+                self.stats[stat::TX_BYTES] += frame.len() as u64;
+            } else {
+                self.stats[stat::TX_DROPPED] += 1;
+            }
+        }
+        batch.clear();
+    }
+}
+
+/// The device.
+pub struct Nic {
+    config: Config,
+    /// What it has of its host.
+    pub host: Host,
+    registers: Registers,
+    clock: Clock,
+    link: Link,
+    running: Option<Running>,
+}
+
+impl Nic {
+    /// A device of the size of `config` with this port.
+    pub fn new(config: Config, mut port: Box<dyn EtherPort>) -> io::Result<Self> {
+        config.check().map_err(io::Error::other)?;
+        let host = Host::new(config.doorbells_size(), config.vectors)?;
+        let up = port.is_up();
+        Ok(Self {
+            registers: Registers::new(),
+            clock: Clock::new(),
+            link: Link {
+                port,
+                up,
+                speed: config.link_speed,
+                frame: vec![0; MAX_FRAME],
+                stats: [0; stat::CONNECTIONS],
+            },
+            running: None,
+            host,
+            config,
+        })
+    }
+
+    /// Its size.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// What becomes readable when a frame arrives.
+    pub fn readable(&self) -> Option<BorrowedFd<'_>> {
+        self.link.port.readable()
+    }
+
+    /// Brings the device to the state after power-on.
+    pub fn reset(&mut self) {
+        self.running = None;
+        self.registers = Registers::new();
+        self.clock = Clock::new();
+        self.host.doorbells.clear();
+    }
+
+    /// Stops for an error of the admin queue.
+    fn fail(&mut self, error: Error) {
+        self.running = None;
+        self.registers.fail(Error::AdminQueue, error as u32);
+    }
+
+    fn limits(&self) -> QueueLimits {
+        QueueLimits {
+            entries: self.config.entries,
+            mtu: self.config.mtu as usize,
+        }
+    }
+
+    /// Does some of what there is to do.
+    pub fn run(&mut self, now: Instant) -> Progress {
+        self.link.up = self.link.port.is_up();
+        let Some(running) = &mut self.running else {
+            let dropped = self.link.receive().is_some();
+            return Progress::new(dropped);
+        };
+        match running.run(&self.host, &mut self.link, &mut self.clock, now) {
+            Ok(progress) => progress,
+            Err(error) => {
+                self.fail(error);
+                Progress::new(true)
+            }
+        }
+    }
+
+    /// Asks to be kicked at all queues, before sleeping; `false` if there is something to do already.
+    pub fn prepare_sleep(&mut self) -> bool {
+        match &mut self.running {
+            Some(running) => running.prepare_sleep(&self.host),
+            None => true,
+        }
+    }
+
+    /// Looks at the doorbell pages again.
+    pub fn wake(&mut self) {
+        if let Some(running) = &mut self.running {
+            running.wake(&self.host);
+        }
+    }
+
+    /// Everything that is counted.
+    pub fn statistics(&self) -> [u64; stat::END] {
+        match &self.running {
+            Some(running) => running.statistics(&self.link),
+            None => {
+                let mut values = [0; stat::END];
+                values[..self.link.stats.len()].copy_from_slice(&self.link.stats);
+                values
+            }
+        }
+    }
+}
