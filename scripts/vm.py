@@ -12,6 +12,7 @@ import pathlib
 import re
 import shlex
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -148,6 +149,66 @@ def disk(name, path):
             "-device", f"virtio-blk-pci,drive={name},serial={name}"]
 
 
+NIC_TAP = "toe0"
+# This side's addresses of the network that a NIC's port is connected to. The guest's own are its to choose.
+NIC_ADDRESSES = ["192.168.77.1/24", "fd77::1/64"]
+
+
+def enter_namespace():
+    """A network of this run's own, for the NIC's port and whoever talks to the guest through it."""
+    flags = os.CLONE_NEWNET
+    if os.geteuid() != 0:
+        flags |= os.CLONE_NEWUSER
+    uid, gid = os.getuid(), os.getgid()
+    os.unshare(flags)
+    if flags & os.CLONE_NEWUSER:
+        pathlib.Path("/proc/self/setgroups").write_text("deny")
+        pathlib.Path("/proc/self/uid_map").write_text(f"0 {uid} 1")
+        pathlib.Path("/proc/self/gid_map").write_text(f"0 {gid} 1")
+    ip("link", "set", "lo", "up")
+
+
+def ip(*arguments):
+    subprocess.run(["busybox", "ip", *arguments], check=True)
+
+
+class Nic:
+    """The model of the TOE NIC, with its port connected to a TAP interface of this run's network."""
+
+    def __init__(self, args, work, log):
+        self.socket = work / "nic"
+        program = TOP / "out/device/toe-nic"
+        if not program.exists():
+            die(f"{program} is not there: 'make device' builds it")
+        with open(log, "wb") as out:
+            self.process = subprocess.Popen([program, self.socket, "--tap", NIC_TAP, *shlex.split(args.nic_options)],
+                                            stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
+        deadline = time.monotonic() + 10
+        while not self.socket.exists():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                die(f"toe-nic didn't start: {log.read_text(errors='replace').strip()}")
+            time.sleep(0.01)
+        for address in NIC_ADDRESSES:
+            ip("address", "add", address, "dev", NIC_TAP)
+        ip("link", "set", NIC_TAP, "up")
+
+    def qemu(self, memory):
+        device = {"driver": "vfio-user-pci", "bus": "nic-port", "socket": {"type": "unix", "path": str(self.socket)}}
+        return ["-object", f"memory-backend-memfd,id=ram,size={memory},share=on", "-machine", "memory-backend=ram",
+                "-device", "pcie-root-port,id=nic-port", "-device", json.dumps(device)]
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait()
+
+
+def peer(command, log):
+    """A program on this side of the NIC's port, which ends with the guest."""
+    with open(log, "wb") as out:
+        return subprocess.Popen(["bash", "-c", command], stdin=subprocess.DEVNULL, stdout=out,
+                                stderr=subprocess.STDOUT, start_new_session=True)
+
+
 def qemu(args, kernel, work, console):
     accel = "tcg" if args.count else accelerator(args.accel)
     append = ["console=ttyS0", "quiet", "loglevel=7", "panic=-1", "oops=panic", "sysrq_always_enabled",
@@ -184,6 +245,8 @@ def qemu(args, kernel, work, console):
             command += ["-netdev", f"hubport,id=nic-{name},hubid=0", "-device", f"virtio-net-pci,netdev=nic-{name}"]
     if args.count:
         command += ["-plugin", TOP / "out/qemu/icount.so"]
+    if args.nic:
+        command += args.nic.qemu(args.memory)
     for extra in args.qemu:
         command += shlex.split(extra)
     return [str(c) for c in command]
@@ -288,6 +351,11 @@ def arguments():
     parser.add_argument("--append", action="append", default=[], help="more kernel command line")
     parser.add_argument("--qemu", action="append", default=[], help="more QEMU arguments, in one string")
     parser.add_argument("--nics", action="store_true", help="two virtio-net NICs, joined by a wire")
+    parser.add_argument("--nic", action="store_true",
+                        help=f"a TOE NIC (its driver is toe.ko), connected to an interface with {NIC_ADDRESSES[0]}")
+    parser.add_argument("--nic-options", default="", help="more options for toe-nic, in one string")
+    parser.add_argument("--peer", action="append", default=[],
+                        help="run a shell command beside the guest, in the network that the NIC is connected to")
     parser.add_argument("--count", action="store_true",
                         help="count instructions (selftests/bench/icount.h asks for them); implies --accel tcg")
     parser.add_argument("--kmemleak", action="store_true", help="with the debug kernel: look for leaks at the end")
@@ -295,6 +363,8 @@ def arguments():
     args = parser.parse_args()
     if bool(args.command) == args.shell:
         parser.error("give a command, or --shell")
+    if args.peer and not args.nic:
+        parser.error("--peer needs --nic")
     return args
 
 
@@ -312,7 +382,19 @@ def main():
 
     with tempfile.TemporaryDirectory(prefix="toe-vm.") as folder:
         work = pathlib.Path(folder)
-        in_time = run(args, qemu(args, kernel, work, console), work)
+        peers = []
+        if args.nic:
+            enter_namespace()
+            args.nic = Nic(args, work, log / f"{args.name}.nic")
+        try:
+            peers = [peer(command, log / f"{args.name}.peer{i}") for i, command in enumerate(args.peer)]
+            in_time = run(args, qemu(args, kernel, work, console), work)
+        finally:
+            for process in peers:
+                os.killpg(process.pid, signal.SIGTERM)
+                process.wait()
+            if args.nic:
+                args.nic.stop()
         status = collect(work, args.out)
 
     if args.console and console.exists():
