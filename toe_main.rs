@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! AF_TOE: TCP sockets whose established connections an offloaded data-path serves.
 
-use kernel::{prelude::*, sync::Arc};
+use kernel::{driver as kernel_driver, pci, prelude::*, sync::Arc};
 
 mod driver;
 #[path = "rust/mod.rs"]
@@ -9,7 +9,7 @@ mod net;
 
 use driver::{
     control::{self, registry::CONNECTIONS, Connection},
-    device::{Observer, Registry, DEVICES},
+    device::{pci::ToeNic, Observer, Registry, DEVICES},
     family::{self, Sockets, ToeSocket, SOCKETS},
     netlink,
 };
@@ -33,6 +33,16 @@ module! {
     },
 }
 
+kernel::pci_device_table!(
+    TOE_NIC_TABLE,
+    MODULE_TOE_NIC_TABLE,
+    (),
+    [(
+        pci::DeviceId::from_id(pci::Vendor::REDHAT_QUMRANET, net::device_abi::PCI_DEVICE),
+        ()
+    )]
+);
+
 /// What the module holds while it is loaded; dropped from the first to the last.
 struct ToeModule {
     _netlink: genetlink::Registration,
@@ -40,6 +50,7 @@ struct ToeModule {
     _family: Registration<ToeSocket>,
     _sockets: Holder<Sockets>,
     _connections: Connections,
+    _nics: Pin<KBox<kernel_driver::Registration<pci::Adapter<ToeNic>>>>,
     _work: Holder<OwnedQueue>,
     _netdevs: Pin<KBox<NetdevNotifier<Observer>>>,
     _devices: Holder<Registry>,
@@ -57,7 +68,7 @@ impl Drop for Connections {
 }
 
 impl kernel::Module for ToeModule {
-    fn init(_module: &'static ThisModule) -> Result<Self> {
+    fn init(module: &'static ThisModule) -> Result<Self> {
         let work = driver::WORK.set(Arc::new(OwnedQueue::unbound(c"toe")?, GFP_KERNEL)?)?;
         let devices = DEVICES.set(Registry::new()?)?;
         let freezer = Freezer::new()?;
@@ -71,6 +82,7 @@ impl kernel::Module for ToeModule {
             _family: family,
             _sockets: sockets,
             _connections: Connections,
+            _nics: KBox::pin_init(kernel_driver::Registration::new(c"toe", module), GFP_KERNEL)?,
             _work: work,
             _netdevs: netdevs,
             _devices: devices,

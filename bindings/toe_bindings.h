@@ -9,11 +9,13 @@
 #include <linux/if_arp.h>
 #include <linux/if_vlan.h>
 #include <linux/inetdevice.h>
+#include <linux/interrupt.h>
 #include <linux/jiffies.h>
 #include <linux/net.h>
 #include <linux/netdevice.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter_netdev.h>
+#include <linux/pci.h>
 #include <linux/poll.h>
 #include <linux/rcupdate.h>
 #include <linux/rhashtable.h>
@@ -43,6 +45,7 @@
 #include "../rust/helpers/genetlink.h"
 #include "../rust/helpers/helpers.h"
 #include "../uapi/toe.h"
+#include "../uapi/toe_device.h"
 #include "../uapi/toe_netlink.h"
 
 const gfp_t RUST_CONST_HELPER_GFP_KERNEL = GFP_KERNEL;
@@ -59,3 +62,4 @@ const __poll_t RUST_CONST_HELPER_EPOLLHUP = EPOLLHUP;
 const __poll_t RUST_CONST_HELPER_EPOLLERR = EPOLLERR;
 const __poll_t RUST_CONST_HELPER_EPOLLPRI = EPOLLPRI;
 const unsigned int RUST_CONST_HELPER_WQ_UNBOUND = WQ_UNBOUND;
+const u32 RUST_CONST_HELPER_TOE_VERSION_CURRENT_ = TOE_VERSION_CURRENT;

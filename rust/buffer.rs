@@ -9,6 +9,7 @@ use super::skbuff::SkBuff;
 use core::{ffi::c_void, ptr::NonNull};
 use kernel::{
     iov::{IovIterDest, IovIterSource},
+    page::PAGE_SIZE,
     prelude::*,
 };
 
@@ -177,6 +178,24 @@ impl PayloadBuffer {
             (first.cast_const(), span.first),
             (self.base.as_ptr().cast_const().cast(), span.second),
         ])
+    }
+
+    /// The first pages of the parts of equal length it is made of, each contiguous for devices too. `ENOMEM` if there is
+    /// no memory for the list.
+    pub(super) fn pages(&self) -> Result<KVec<NonNull<bindings::page>>> {
+        // SAFETY: The address is one of the kernel's allocators'.
+        let step = if unsafe { bindings::toe_helper_is_vmalloc(self.base.as_ptr().cast()) } {
+            PAGE_SIZE.min(self.size())
+        } else {
+            self.size()
+        };
+        let mut pages = KVec::with_capacity(self.size() / step, GFP_KERNEL)?;
+        for offset in (0..self.size()).step_by(step) {
+            // SAFETY: In bounds.
+            let page = unsafe { bindings::toe_helper_virt_to_page(self.at(offset)) };
+            pages.push(NonNull::new(page).ok_or(EINVAL)?, GFP_KERNEL)?;
+        }
+        Ok(pages)
     }
 
     /// Copies up to `len` bytes from `source` to position `pos`; returns how many.

@@ -37,6 +37,7 @@ errnos! {
     ENETDOWN: "Network is down.",
     ENOTCONN: "Transport endpoint is not connected.",
     EOPNOTSUPP: "Operation not supported on transport endpoint.",
+    EPROTO: "Protocol error.",
     EPROTONOSUPPORT: "Protocol not supported.",
     ESOCKTNOSUPPORT: "Socket type not supported.",
     ETIMEDOUT: "Connection timed out.",

@@ -136,7 +136,7 @@ impl SkBuff {
     }
 
     #[inline]
-    fn as_ptr(&self) -> *mut bindings::sk_buff {
+    pub(super) fn as_ptr(&self) -> *mut bindings::sk_buff {
         self.0.as_ptr()
     }
 

@@ -113,6 +113,7 @@ pub(crate) mod toe_netlink {
         CMD_CONN_GET = TOE_CMD_CONN_GET
         CMD_STATS_GET = TOE_CMD_STATS_GET
         DEV_KIND_SOFT = toe_dev_kind_TOE_DEV_KIND_SOFT
+        DEV_KIND_PCI = toe_dev_kind_TOE_DEV_KIND_PCI
         DATAPATH_NPU = toe_datapath_TOE_DATAPATH_NPU
         CONN_PATH_PENDING = toe_conn_path_TOE_CONN_PATH_PENDING
         CONN_PATH_OFFLOADED = toe_conn_path_TOE_CONN_PATH_OFFLOADED

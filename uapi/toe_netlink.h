@@ -13,9 +13,12 @@
 /**
  * enum toe_dev_kind - Who runs the data-path.
  * @TOE_DEV_KIND_SOFT: The kernel, in softirq context, over any netdev.
+ * @TOE_DEV_KIND_PCI: A NIC, whose netdev it is; such devices are there by
+ *   themselves.
  */
 enum toe_dev_kind {
 	TOE_DEV_KIND_SOFT,
+	TOE_DEV_KIND_PCI,
 };
 
 /**

@@ -7,6 +7,7 @@
 //! held back to the stack.
 
 mod counters;
+pub(crate) mod pci;
 mod registry;
 mod soft;
 
@@ -40,6 +41,8 @@ use kernel::{prelude::*, sync::Arc};
 pub(crate) enum Kind {
     /// The kernel, in softirq and process context, over any netdev.
     Soft,
+    /// A NIC, whose netdev it is.
+    Pci,
 }
 
 /// Which data-path a device runs.

@@ -72,6 +72,15 @@ impl Registry {
         Ok(())
     }
 
+    /// Lists a device that is one by itself. `EEXIST` if its netdev is a device already.
+    pub(super) fn add(&self, device: Arc<dyn Device>) -> Result {
+        let mut devices = self.devices.lock();
+        if Self::position(&devices, device.namespace(), device.ifindex()).is_some() {
+            return Err(EEXIST);
+        }
+        Ok(devices.push(device, GFP_KERNEL)?)
+    }
+
     /// Makes the netdev `ifindex` of `net` an ordinary one again.
     ///
     /// `ENODEV` if it is no device, `EBUSY` if it carries connections and `force` isn't set.

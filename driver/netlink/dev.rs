@@ -95,6 +95,7 @@ impl Dump for List {
 fn describe(message: &mut Message<'_>, device: &dyn Device) -> Result {
     let kind = match device.kind() {
         Kind::Soft => uapi::DEV_KIND_SOFT,
+        Kind::Pci => uapi::DEV_KIND_PCI,
     };
     let datapath = match device.datapath() {
         Datapath::Npu => uapi::DATAPATH_NPU,

@@ -15,6 +15,7 @@
 #include <linux/types.h>
 
 #include "device.h"
+#include "netdev.h"
 #include <linux/wait.h>
 #include <net/inet_sock.h>
 #include "tcp_repair.h"

@@ -185,6 +185,8 @@ named! {
     DevKind, "TOE_DEV_KIND_", {
         /// The kernel, over any netdev.
         Soft = 0, "soft";
+        /// A NIC, whose netdev it is.
+        Pci = 1, "pci";
     }
 }
 

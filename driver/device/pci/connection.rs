@@ -1,0 +1,484 @@
+// SPDX-License-Identifier: GPL-2.0
+//! A connection that a NIC carries.
+
+use super::{
+    admin::Failure,
+    context::Context,
+    convert,
+    device::{Offload, PciHold},
+    message,
+    record::Record,
+    table::Cookie,
+    Request,
+};
+use crate::{
+    driver::{
+        device::{Events, Hold, Install, Marks, OffloadedConnection, Refusal},
+        family::stream::PayloadBuffers,
+        WORK,
+    },
+    net::{
+        context::{new_bh_spinlock, BhDisabled, BhSpinLock},
+        device_abi as abi,
+        dma::MappedBuffer,
+        dst::Dst,
+        errno::ENOTCONN,
+    },
+};
+use datapath::{
+    npu::{
+        config::{Fin, Path},
+        meta::Command,
+        proto::Timers,
+        state::ConnectionCounters,
+        ConnectionConfig, HostControl, Notification,
+    },
+    units::{Bytes, Micros},
+};
+use kernel::{
+    impl_has_work, new_work, pr_warn_once,
+    prelude::*,
+    processor::cpu_relax,
+    sync::{
+        atomic::{Atomic, Full, Release},
+        Arc,
+    },
+    workqueue::{Work, WorkItem},
+};
+
+/// A connection.
+#[pin_data]
+pub(super) struct PciConnection {
+    offload: Arc<Offload>,
+    context: Arc<Context>,
+    handle: u32,
+    pub(super) cookie: Cookie,
+    events: Arc<dyn Events>,
+    record: Record,
+    rx: MappedBuffer<PayloadBuffers>,
+    tx: MappedBuffer<PayloadBuffers>,
+    rx_size: u32,
+    tx_size: u32,
+    #[pin]
+    state: BhSpinLock<State>,
+    /// Something is being told; see [`Self::silence`].
+    telling: Atomic<u32>,
+    #[pin]
+    stopped: Work<PciConnection>,
+}
+
+/// What changes of a connection on this side.
+struct State {
+    /// As it was installed, with what was changed since by this side.
+    config: ConnectionConfig,
+    /// Where the program's side is.
+    tx_tail: u32,
+    rx_head: u32,
+    /// Where the NIC said it is.
+    tx_head: u32,
+    rx_tail: u32,
+    fin: bool,
+    phase: Phase,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Carried.
+    Live,
+    /// Being removed: what the NIC still has to tell is told.
+    Leaving,
+    /// Removed.
+    Gone,
+}
+
+impl_has_work! {
+    impl HasWork<Self> for PciConnection { self.stopped }
+}
+
+impl WorkItem for PciConnection {
+    type Pointer = Arc<Self>;
+
+    /// The NIC has stopped the connection.
+    fn run(this: Arc<Self>) {
+        this.events.device_gone();
+    }
+}
+
+impl PciConnection {
+    /// Makes the connection that `install` describes, of the claim `handle`, and has the NIC carry it.
+    pub(super) fn install(
+        offload: &Arc<Offload>,
+        handle: u32,
+        install: &Install<'_>,
+    ) -> Result<Arc<Self>, Refusal> {
+        let binding = &offload.nic.binding;
+        let config = *install.config;
+        let map = |buffer| {
+            MappedBuffer::new(binding, &install.buffers, buffer).map_err(|_| Refusal::NoMemory)
+        };
+        let rx = map(|buffers| &buffers.rx)?;
+        let tx = map(|buffers| &buffers.tx)?;
+        let record = Record::new(binding).map_err(|_| Refusal::NoMemory)?;
+        let cookie = offload.table.take()?;
+        let this = Arc::pin_init(
+            pin_init!(Self {
+                offload: offload.clone(),
+                context: offload.next_context(),
+                handle,
+                cookie,
+                events: install.events.clone(),
+                record,
+                rx,
+                tx,
+                rx_size: config.rx.size,
+                tx_size: config.tx.size,
+                state <- new_bh_spinlock!(
+                    State {
+                        config,
+                        tx_tail: config.tx.tail.0,
+                        rx_head: config.rx.head.0,
+                        tx_head: config.tx.head.0,
+                        rx_tail: config.rx.tail.0,
+                        fin: config.send.fin != Fin::Open,
+                        phase: Phase::Live,
+                    },
+                    "PciConnection::state"
+                ),
+                telling: Atomic::new(0),
+                stopped <- new_work!("PciConnection::stopped"),
+            }),
+            GFP_KERNEL,
+        )
+        .map_err(|_| {
+            offload.table.give_back(cookie);
+            Refusal::NoMemory
+        })?;
+        offload.table.set(cookie, Some(this.clone()));
+        this.hand_over().inspect_err(|_| drop(this.forget()))?;
+        Ok(this)
+    }
+
+    fn hand_over(self: &Arc<Self>) -> Result<(), Refusal> {
+        let config = {
+            let bh = BhDisabled::new();
+            let state = self.state.lock(&bh);
+            state.config
+        };
+        let cookie = u64::from(self.cookie.0);
+        let connection =
+            convert::state(&config, cookie, self.context.number).ok_or(Refusal::DeviceGone)?;
+        let input = abi::Install {
+            connection,
+            rx_pages: self.rx.list(),
+            tx_pages: self.tx.list(),
+            record: self.record.address(),
+            rx_page_shift: self.rx.page_shift(),
+            tx_page_shift: self.tx.page_shift(),
+            ..abi::Install::default()
+        };
+        let request = Request {
+            op: abi::ADMIN_INSTALL,
+            target: self.handle,
+            ..Request::default()
+        };
+        self.offload
+            .nic
+            .execute_with(request, &input)
+            .map(|_| ())
+            .map_err(|failure| {
+                if failure == Failure::Lost {
+                    // It may have been carried out.
+                    self.offload.bury(self.clone());
+                }
+                super::device::refusal(failure)
+            })
+    }
+
+    #[inline]
+    pub(super) fn handle(&self) -> u32 {
+        self.handle
+    }
+
+    /// Who is told.
+    pub(super) fn events(&self) -> &Arc<dyn Events> {
+        &self.events
+    }
+
+    /// Takes the connection out of the table; returns it if it was there.
+    fn forget(&self) -> Option<Arc<Self>> {
+        let this = self.offload.table.set(self.cookie, None)?;
+        self.offload.table.give_back(self.cookie);
+        Some(this)
+    }
+
+    /// Has the NIC execute a command.
+    #[inline]
+    fn command(&self, command: &abi::Command, bh: &BhDisabled) {
+        self.context.submit(command, bh);
+    }
+
+    /// Does `change` to the state of the connection while it is carried, and has the NIC execute the command it returns.
+    #[inline]
+    fn change(&self, change: impl FnOnce(&mut State) -> Result<abi::Command>) -> Result {
+        let bh = BhDisabled::new();
+        let mut state = self.state.lock(&bh);
+        if state.phase != Phase::Live {
+            return Err(ENOTCONN.into());
+        }
+        let command = change(&mut state)?;
+        // Under the lock: positions must not go back.
+        self.command(&command, &bh);
+        Ok(())
+    }
+
+    /// Takes in a notification of this connection; `EIO` if it can't be right.
+    pub(super) fn notified(
+        self: &Arc<Self>,
+        notification: &abi::Notification,
+        bh: &BhDisabled,
+    ) -> Result {
+        // Full: whoever removes the connection sees this, or we see that it is gone.
+        self.telling.fetch_add(1, Full);
+        let told = self.tell(notification, bh);
+        self.telling.fetch_sub(1, Release);
+        told
+    }
+
+    fn tell(self: &Arc<Self>, notification: &abi::Notification, bh: &BhDisabled) -> Result {
+        let (rx_bytes, tx_acked) = {
+            let mut state = self.state.lock(bh);
+            if state.phase == Phase::Gone {
+                return Ok(());
+            }
+            let rx_bytes = notification.rx_tail.wrapping_sub(state.rx_tail);
+            let tx_acked = notification.tx_head.wrapping_sub(state.tx_head);
+            let readable = notification.rx_tail.wrapping_sub(state.rx_head);
+            let unacknowledged = state.tx_tail.wrapping_sub(state.tx_head);
+            if readable > self.rx_size || rx_bytes > readable || tx_acked > unacknowledged {
+                return Err(EIO);
+            }
+            state.rx_tail = notification.rx_tail;
+            state.tx_head = notification.tx_head;
+            (rx_bytes, tx_acked)
+        };
+        let waits = message::outcome(notification.waits);
+        if !waits.is_empty() {
+            self.events.waits(waits);
+        }
+        let told = Notification {
+            cookie: notification.cookie,
+            context: self.context.number,
+            events: message::happened(notification.events),
+            rx_bytes: Bytes(rx_bytes),
+            tx_acked: Bytes(tx_acked),
+            report: message::report(notification),
+        };
+        if !told.is_empty() {
+            self.events.notify(&told, bh);
+        }
+        match notification.kind {
+            abi::NOTIFY_DATA => {}
+            abi::NOTIFY_PUNT => self.events.punt(message::punt(notification), bh),
+            abi::NOTIFY_STOPPED => {
+                pr_warn_once!(
+                    "NIC stopped a connection: error {}\n",
+                    abi::error(notification)
+                );
+                self.offload.stopped.add(1);
+                if let Some(queue) = WORK.get() {
+                    // Err: that is being done already.
+                    let _ = queue.enqueue(self.clone());
+                }
+            }
+            _ => return Err(EIO),
+        }
+        Ok(())
+    }
+
+    /// Takes the connection off the NIC; returns its last state, if it was there. The NIC goes on to hold what arrives
+    /// if `hold` is set, which the caller ends.
+    fn take_off(&self, hold: bool) -> Option<ConnectionConfig> {
+        {
+            let bh = BhDisabled::new();
+            let mut state = self.state.lock(&bh);
+            if state.phase != Phase::Live {
+                return None;
+            }
+            state.phase = Phase::Leaving;
+        }
+        let removed = self
+            .offload
+            .nic
+            .execute_for::<abi::ConnectionRead>(Request {
+                op: abi::ADMIN_REMOVE,
+                flags: if hold { abi::ADMIN_REMOVE_HOLD } else { 0 },
+                target: self.handle,
+                ..Request::default()
+            });
+        // What was written before is told before.
+        self.offload.settle(&self.context);
+        let config = {
+            let bh = BhDisabled::new();
+            let mut state = self.state.lock(&bh);
+            state.phase = Phase::Gone;
+            state.config
+        };
+        self.silence();
+        let this = self.forget();
+        let last = match removed {
+            Ok((_, read)) => {
+                self.offload.finish(&convert::counters(&read.counters));
+                convert::with_state(&config, &read.connection)
+            }
+            Err(_) => {
+                // The NIC may still write to the connection's memory, until it is reset.
+                if let Some(this) = this {
+                    self.offload.bury(this);
+                }
+                self.recorded(&config)
+            }
+        };
+        Some(last)
+    }
+
+    /// `config` with what the record has in place of it.
+    fn recorded(&self, config: &ConnectionConfig) -> ConnectionConfig {
+        self.record
+            .read()
+            .map_or(*config, |record| convert::with_record(config, &record))
+    }
+
+    /// Waits until nothing is told any more; what is gone isn't told anew.
+    fn silence(&self) {
+        while self.telling.load(kernel::sync::atomic::Acquire) != 0 {
+            cpu_relax();
+        }
+    }
+
+    fn is_gone(&self) -> bool {
+        let bh = BhDisabled::new();
+        let phase = self.state.lock(&bh).phase;
+        phase == Phase::Gone
+    }
+}
+
+impl OffloadedConnection for PciConnection {
+    fn post(&self, request: &HostControl) -> Result {
+        self.change(|state| {
+            let (added, freed) = (request.tx_added.0, request.rx_freed.0);
+            let room = self.tx_size - state.tx_tail.wrapping_sub(state.tx_head);
+            let held = state.rx_tail.wrapping_sub(state.rx_head);
+            if added > room || freed > held || (state.fin && added != 0) {
+                return Err(EINVAL);
+            }
+            state.tx_tail = state.tx_tail.wrapping_add(added);
+            state.rx_head = state.rx_head.wrapping_add(freed);
+            state.fin |= request.commands.has(Command::FIN);
+            Ok(abi::post_command(
+                self.handle,
+                message::post_flags(request.commands),
+                state.tx_tail,
+                state.rx_head,
+            ))
+        })
+    }
+
+    fn set_cwnd(&self, cwnd: Bytes) {
+        let _ = self.change(|state| {
+            state.config.cwnd = cwnd;
+            let value = u64::from(cwnd.0);
+            Ok(abi::value_command(
+                abi::COMMAND_SET_CWND,
+                self.handle,
+                0,
+                value,
+            ))
+        });
+    }
+
+    fn set_nodelay(&self, on: bool) {
+        let _ = self.change(|state| {
+            state.config.nodelay = on;
+            Ok(self.mode_command(state))
+        });
+    }
+
+    fn set_cork(&self, on: bool) {
+        let _ = self.change(|state| {
+            state.config.cork = on;
+            Ok(self.mode_command(state))
+        });
+    }
+
+    fn set_marks(&self, _marks: Marks) {
+        // They don't leave the host.
+    }
+
+    fn set_path(&self, path: &Path, _dst: Option<Dst>) -> Result {
+        self.change(|state| {
+            if path.mss == 0 || u32::from(path.mss) > datapath::npu::config::MAX_TX.0 {
+                return Err(EINVAL);
+            }
+            let raw = convert::path(path).ok_or(EINVAL)?;
+            state.config.path = *path;
+            Ok(abi::path_command(self.handle, raw))
+        })
+    }
+
+    fn send_reset(&self) {
+        let _ = self.change(|_| Ok(abi::value_command(abi::COMMAND_RESET, self.handle, 0, 0)));
+    }
+
+    fn timers(&self) -> Option<Timers> {
+        if self.is_gone() {
+            return None;
+        }
+        let record = self.record.read()?;
+        let _ = self.change(|_| Ok(abi::value_command(abi::COMMAND_WATCH, self.handle, 0, 0)));
+        let waits = |bit| record.waits & bit != 0;
+        Some(Timers {
+            retransmit: waits(abi::WAIT_IN_FLIGHT).then_some(Micros(record.rto_base)),
+            delayed_ack: waits(abi::WAIT_ACK_DELAYED).then_some(Micros(record.ack_owed_at)),
+            persist: waits(abi::WAIT_PERSIST),
+        })
+    }
+
+    fn config(&self) -> Option<ConnectionConfig> {
+        let config = {
+            let bh = BhDisabled::new();
+            let state = self.state.lock(&bh);
+            (state.phase != Phase::Gone).then_some(state.config)
+        };
+        config.map(|config| self.recorded(&config))
+    }
+
+    fn counters(&self) -> Option<ConnectionCounters> {
+        (!self.is_gone()).then(|| convert::counters(&self.record.counters()))
+    }
+
+    fn remove(&self) -> Option<ConnectionConfig> {
+        let config = self.take_off(false)?;
+        self.offload.released();
+        Some(config)
+    }
+
+    fn remove_and_hold(&self) -> Result<(ConnectionConfig, KBox<dyn Hold>)> {
+        let hold = KBox::new_uninit(GFP_KERNEL)?;
+        let config = self.take_off(true).ok_or(ENOTCONN)?;
+        let hold = hold.write(PciHold::new(self.offload.clone(), self.handle));
+        Ok((config, hold))
+    }
+}
+
+impl PciConnection {
+    fn mode_command(&self, state: &State) -> abi::Command {
+        let mut flags = 0;
+        if state.config.nodelay {
+            flags |= abi::CONN_NODELAY;
+        }
+        if state.config.cork {
+            flags |= abi::CONN_CORK;
+        }
+        abi::value_command(abi::COMMAND_SET_MODE, self.handle, flags as u8, 0)
+    }
+}

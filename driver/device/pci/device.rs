@@ -1,0 +1,356 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The NIC as a device that carries connections.
+
+use super::{
+    admin::Failure, connection::PciConnection, context::Context, convert, nic::Nic, port::Port,
+    table::Table, Request,
+};
+use crate::{
+    driver::device::{
+        counters::{Counter, Totals},
+        Claim, Datapath, Device, Group, Hold, Install, Kind, OffloadedConnection, Refusal,
+    },
+    net::{
+        context::{new_bh_spinlock, BhDisabled, BhSpinLock},
+        device_abi as abi,
+        netdev::Netdev,
+        netdevice::{LinkType, Name},
+        netns::NetCookie,
+    },
+};
+use datapath::{
+    npu::{state::ConnectionCounters, ConfigError},
+    wire::FourTuple,
+};
+use kernel::{
+    new_mutex,
+    prelude::*,
+    sync::{
+        atomic::{Atomic, Full, Relaxed},
+        Arc, Mutex,
+    },
+    time::{delay::fsleep, Delta},
+};
+
+/// What the connections of a NIC share.
+#[pin_data]
+pub(super) struct Offload {
+    pub(super) nic: Arc<Nic>,
+    pub(super) contexts: KVec<Arc<Context>>,
+    #[pin]
+    pub(super) table: Table,
+    next: Atomic<u32>,
+    connections: Atomic<u32>,
+    /// Connections installed.
+    installed: Counter,
+    /// Connections that the NIC stopped.
+    pub(super) stopped: Counter,
+    #[pin]
+    finished: BhSpinLock<Totals>,
+    /// What the NIC may still write to.
+    #[pin]
+    graveyard: Mutex<KVec<Arc<PciConnection>>>,
+    /// Has NAPI contexts polled; nobody before the netdev is there, and after it is gone.
+    #[pin]
+    pub(super) netdev: Mutex<Option<Arc<Netdev<Port>>>>,
+}
+
+/// What a failure is to the control plane.
+pub(super) fn refusal(failure: Failure) -> Refusal {
+    match failure {
+        Failure::Lost => Refusal::DeviceGone,
+        Failure::Refused(status) => match status {
+            abi::STATUS_TABLE_FULL => Refusal::TableFull,
+            abi::STATUS_IN_USE => Refusal::InUse,
+            abi::STATUS_NO_MEMORY => Refusal::NoMemory,
+            abi::STATUS_CONFIG_MSS => Refusal::Config(ConfigError::Mss),
+            abi::STATUS_CONFIG_RING_SIZE => Refusal::Config(ConfigError::RingSize),
+            abi::STATUS_CONFIG_RING_FILL => Refusal::Config(ConfigError::RingFill),
+            abi::STATUS_CONFIG_SEND_SEQUENCE => Refusal::Config(ConfigError::SendSequence),
+            abi::STATUS_CONFIG_RECEIVE_WINDOW => Refusal::Config(ConfigError::ReceiveWindow),
+            _ => Refusal::DeviceGone,
+        },
+    }
+}
+
+impl Offload {
+    /// Most connections, whatever the NIC can hold.
+    const MAX_CONNECTIONS: u32 = 1 << 16;
+
+    pub(super) fn new(nic: Arc<Nic>, contexts: KVec<Arc<Context>>) -> Result<Arc<Self>> {
+        let table = Table::new(nic.limits.connections.min(Self::MAX_CONNECTIONS))?;
+        Arc::pin_init(
+            pin_init!(Self {
+                nic,
+                contexts,
+                table <- table,
+                next: Atomic::new(0),
+                connections: Atomic::new(0),
+                installed: Counter::new(),
+                stopped: Counter::new(),
+                finished <- new_bh_spinlock!(Totals::default(), "Offload::finished"),
+                graveyard <- new_mutex!(KVec::new(), "Offload::graveyard"),
+                netdev <- new_mutex!(None, "Offload::netdev"),
+            }),
+            GFP_KERNEL,
+        )
+    }
+
+    /// The context of a new connection.
+    pub(super) fn next_context(&self) -> Arc<Context> {
+        let next = self.next.fetch_add(1, Relaxed) as usize;
+        self.contexts[next % self.contexts.len()].clone()
+    }
+
+    /// Keeps a connection's memory until the NIC is reset.
+    pub(super) fn bury(&self, connection: Arc<PciConnection>) {
+        let mut graveyard = self.graveyard.lock();
+        match graveyard.reserve(1, GFP_KERNEL) {
+            Ok(()) => drop(graveyard.push(connection, GFP_KERNEL)),
+            // Rather lost than written to by the NIC when it is somebody else's.
+            Err(_) => core::mem::forget(connection),
+        }
+    }
+
+    /// The NIC was reset: no memory is its any more.
+    pub(super) fn clear_graveyard(&self) {
+        let buried = core::mem::take(&mut *self.graveyard.lock());
+        drop(buried);
+    }
+
+    /// A claim or connection is gone.
+    pub(super) fn released(&self) {
+        self.connections.fetch_sub(1, Relaxed);
+    }
+
+    /// Keeps the counts of a connection that goes.
+    pub(super) fn finish(&self, counters: &ConnectionCounters) {
+        let bh = BhDisabled::new();
+        self.finished.lock(&bh).add(counters);
+    }
+
+    /// Waits until `context` has told what was written to its ring before.
+    pub(super) fn settle(&self, context: &Context) {
+        let poll = self.first_poll() + context.number;
+        self.rounds(poll, || context.rounds());
+    }
+
+    /// Waits until the stack has received what was written to the raw-frame queues before.
+    fn receive_raw(&self) {
+        let netdev = self.netdev.lock().clone();
+        let Some(netdev) = netdev else { return };
+        for (poll, pair) in netdev.pairs.iter().enumerate() {
+            self.rounds(poll as u16, || pair.rounds());
+        }
+    }
+
+    /// Number of the first context's NAPI context.
+    fn first_poll(&self) -> u16 {
+        let netdev = self.netdev.lock();
+        netdev
+            .as_ref()
+            .map_or(0, |netdev| netdev.pairs.len() as u16)
+    }
+
+    /// Waits until a run of a NAPI context that began from now on has ended.
+    fn rounds(&self, poll: u16, rounds: impl Fn() -> u32) {
+        const STEP_US: i64 = 20;
+        const STEPS: u32 = 5000;
+        let netdev = self.netdev.lock().clone();
+        let Some(netdev) = netdev else { return };
+        // The first to end may have begun before.
+        for _ in 0..2 {
+            let before = rounds();
+            {
+                // The softirq runs as soon as this ends.
+                let _bh = BhDisabled::new();
+                netdev.schedule(poll);
+            }
+            for _ in 0..STEPS {
+                if rounds() != before {
+                    break;
+                }
+                fsleep(Delta::from_micros(STEP_US));
+            }
+        }
+    }
+}
+
+/// The device.
+pub(super) struct PciDevice {
+    offload: Arc<Offload>,
+    netdev: Arc<Netdev<Port>>,
+    namespace: NetCookie,
+    closed: Atomic<bool>,
+}
+
+impl PciDevice {
+    /// The device of a netdev that is registered.
+    pub(super) fn new(offload: Arc<Offload>, netdev: Arc<Netdev<Port>>) -> Result<Arc<Self>> {
+        let namespace = netdev.netdevice().net_cookie();
+        let device = Self {
+            offload,
+            netdev,
+            namespace,
+            closed: Atomic::new(false),
+        };
+        Ok(Arc::new(device, GFP_KERNEL)?)
+    }
+}
+
+impl Device for PciDevice {
+    fn name(&self) -> Option<Name> {
+        Some(self.netdev.netdevice().name())
+    }
+
+    fn ifindex(&self) -> u32 {
+        self.netdev.netdevice().ifindex()
+    }
+
+    fn namespace(&self) -> NetCookie {
+        self.namespace
+    }
+
+    fn kind(&self) -> Kind {
+        Kind::Pci
+    }
+
+    fn datapath(&self) -> Datapath {
+        Datapath::Npu
+    }
+
+    fn link_type(&self) -> LinkType {
+        LinkType::Ethernet
+    }
+
+    fn tx_max(&self, _ipv6: bool) -> u32 {
+        // The NIC cuts segments from the payload buffer by itself.
+        datapath::npu::config::MAX_TX.0
+    }
+
+    fn connections(&self) -> u32 {
+        self.offload.connections.load(Relaxed)
+    }
+
+    fn max_connections(&self) -> u32 {
+        self.offload.nic.limits.connections
+    }
+
+    fn claim(&self, tuple: &FourTuple) -> Result<KBox<dyn Claim>, Refusal> {
+        let offload = &self.offload;
+        let uninit = KBox::new_uninit(GFP_KERNEL).map_err(|_| Refusal::NoMemory)?;
+        if !self.netdev.is_running() {
+            return Err(Refusal::DeviceGone);
+        }
+        offload.connections.fetch_add(1, Relaxed);
+        let request = Request {
+            op: abi::ADMIN_CLAIM,
+            ..Request::default()
+        };
+        let values = offload
+            .nic
+            .execute_with(request, &convert::tuple(tuple))
+            .map_err(|failure| {
+                offload.released();
+                refusal(failure)
+            })?;
+        let claim: KBox<dyn Claim> = uninit.write(PciClaim {
+            hold: PciHold::new(offload.clone(), values[0]),
+        });
+        // What arrived before the claim is the kernel's TCP's, and must be there when its state is read.
+        offload.receive_raw();
+        if self.closed.load(Relaxed) {
+            return Err(Refusal::DeviceGone);
+        }
+        Ok(claim)
+    }
+
+    fn counters(&self, visit: &mut dyn FnMut(Group, &'static str, u64)) {
+        let offload = &self.offload;
+        let mut totals = {
+            let bh = BhDisabled::new();
+            let finished = offload.finished.lock(&bh);
+            *finished
+        };
+        offload.table.for_each(|connection| {
+            if let Some(counters) = connection.counters() {
+                totals.add(&counters);
+            }
+        });
+        totals.visit(visit);
+        visit(Group::Event, "offloaded", offload.installed.get());
+        visit(Group::Drop, "connection-stopped", offload.stopped.get());
+        for (name, of) in super::context::COUNTERS {
+            let sum = offload.contexts.iter().map(|context| of(context)).sum();
+            visit(Group::Event, name, sum);
+        }
+    }
+
+    fn close(&self, force: bool) -> Result {
+        self.closed.xchg(true, Full);
+        if force || self.connections() == 0 {
+            return Ok(());
+        }
+        self.closed.store(false, Relaxed);
+        Err(EBUSY)
+    }
+
+    fn detach(&self) {
+        self.offload
+            .table
+            .for_each(|connection| connection.events().device_gone());
+    }
+}
+
+/// A tuple whose segments the NIC holds. Dropping it gives them to the raw-frame queues.
+pub(super) struct PciHold {
+    offload: Arc<Offload>,
+    handle: u32,
+    /// Until the connection is installed.
+    held: bool,
+}
+
+impl PciHold {
+    pub(super) fn new(offload: Arc<Offload>, handle: u32) -> Self {
+        Self {
+            offload,
+            handle,
+            held: true,
+        }
+    }
+}
+
+impl Hold for PciHold {}
+
+impl Drop for PciHold {
+    fn drop(&mut self) {
+        if !self.held {
+            return;
+        }
+        // If the NIC doesn't answer, what it holds is lost as if on the wire.
+        let _ = self.offload.nic.execute(Request {
+            op: abi::ADMIN_RELEASE,
+            target: self.handle,
+            ..Request::default()
+        });
+        self.offload.released();
+    }
+}
+
+/// A claim that is neither installed nor dropped.
+struct PciClaim {
+    hold: PciHold,
+}
+
+impl Claim for PciClaim {
+    fn install(&mut self, install: Install<'_>) -> Result<Arc<dyn OffloadedConnection>, Refusal> {
+        if !self.hold.held {
+            return Err(Refusal::InUse);
+        }
+        let offload = &self.hold.offload;
+        let connection = PciConnection::install(offload, self.hold.handle, &install)?;
+        offload.installed.add(1);
+        self.hold.held = false;
+        Ok(connection)
+    }
+}

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The NIC as such: reset, versions and features, and what it can do.
+
+use super::{
+    admin::{Admin, Event, Failure, Request, Values},
+    registers::{QueueNumber, Registers},
+};
+use crate::net::{
+    clock,
+    device_abi::{self as abi, reg},
+    dma::{Binding, Plain},
+    errno::EPROTO,
+    netdev::MacAddress,
+};
+use kernel::{
+    device::{Bound, Device},
+    pci, pr_warn_once,
+    prelude::*,
+    sync::{
+        atomic::{Atomic, Relaxed},
+        Arc,
+    },
+};
+
+/// What the NIC can do, read once.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// Contexts.
+    pub(super) contexts: u32,
+    /// Pairs of raw-frame queues.
+    pub(super) pairs: u32,
+    /// Connections, claims included.
+    pub(super) connections: u32,
+    /// Entries of a ring.
+    pub(super) entries: u32,
+    /// Bytes of an IP packet.
+    pub(super) mtu: u32,
+    /// Payload bytes of a frame that the NIC cuts.
+    pub(super) tso: u32,
+    /// The address it came with.
+    pub(super) address: MacAddress,
+    /// Features in use, `TOE_F_*`.
+    pub(super) features: u64,
+}
+
+impl Limits {
+    /// Whether all of `features` are in use.
+    pub(super) fn has(&self, features: u64) -> bool {
+        self.features & features == features
+    }
+}
+
+/// The NIC.
+#[pin_data]
+pub(super) struct Nic {
+    pub(super) registers: Registers,
+    pub(super) binding: Binding,
+    pub(super) limits: Limits,
+    #[pin]
+    admin: Admin,
+    link: Atomic<bool>,
+    /// Queues that the device stopped.
+    pub(super) queues_stopped: Atomic<u64>,
+}
+
+impl Nic {
+    /// What this driver makes use of.
+    const WANTED: u64 = abi::F_NPU
+        | abi::F_IPV6
+        | abi::F_SACK
+        | abi::F_ECN
+        | abi::F_RX_CSUM
+        | abi::F_TX_CSUM
+        | abi::F_TSO
+        | abi::F_RSS
+        | abi::F_RX_FILTER;
+
+    /// Vector of the admin queue.
+    pub(super) const ADMIN_VECTOR: u16 = 0;
+
+    /// Finds out what NIC `dev` is, after a reset.
+    ///
+    /// # Errors
+    ///
+    /// `ENODEV` if it doesn't speak this interface, `EIO` if it doesn't answer.
+    pub(super) fn new(dev: &pci::Device<Bound>) -> Result<Arc<Self>> {
+        let registers = Registers::new(dev)?;
+        if registers.read(reg::MAGIC) != abi::MAGIC {
+            dev_err!(dev, "not a TOE NIC\n");
+            return Err(ENODEV);
+        }
+        registers.reset()?;
+        let limits = Self::limits(&registers);
+        let parent: &Device<Bound> = dev.as_ref();
+        Arc::pin_init(
+            try_pin_init!(Self {
+                registers,
+                binding: Binding::new(parent)?,
+                limits,
+                admin <- Admin::new(parent),
+                link: Atomic::new(false),
+                queues_stopped: Atomic::new(0),
+            }? Error),
+            GFP_KERNEL,
+        )
+    }
+
+    fn limits(registers: &Registers) -> Limits {
+        let [a, b, c, d] = registers.read(reg::MAC_LO).to_le_bytes();
+        let [e, f, ..] = registers.read(reg::MAC_HI).to_le_bytes();
+        Limits {
+            contexts: registers.read(reg::MAX_CONTEXTS),
+            pairs: registers.read(reg::MAX_QUEUE_PAIRS),
+            connections: registers.read(reg::MAX_CONNECTIONS),
+            entries: registers.read(reg::MAX_ENTRIES),
+            mtu: registers.read(reg::MAX_MTU),
+            tso: registers.read(reg::MAX_TSO),
+            address: [a, b, c, d, e, f],
+            features: registers.read64(reg::FEATURES_LO) & Self::WANTED,
+        }
+    }
+
+    /// Enables the NIC, which was reset: negotiates version and features, and sets its clock. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `EPROTO` if there is no version both sides speak, `EIO` if the NIC doesn't do as it is asked.
+    pub(super) fn enable(&self) -> Result {
+        let registers = &self.registers;
+        let oldest = registers.read(reg::VERSION_OLDEST);
+        let newest = registers.read(reg::VERSION);
+        let version = newest.min(abi::VERSION_CURRENT);
+        // Minor versions only add.
+        if version < oldest || version >> 16 != abi::VERSION_CURRENT >> 16 {
+            return Err(EPROTO.into());
+        }
+        registers.write(reg::VERSION_USED, version);
+        registers.write64(reg::FEATURES_USED_LO, self.limits.features);
+        self.admin.configure(registers, Self::ADMIN_VECTOR);
+        registers.write(reg::CONTROL, abi::CONTROL_ENABLE);
+        let status =
+            registers.wait(|status| status & (abi::STATUS_READY | abi::STATUS_FAILED) != 0)?;
+        if status & abi::STATUS_FAILED != 0 {
+            pr_err!(
+                "NIC can't be enabled: error {}\n",
+                registers.read(reg::ERROR)
+            );
+            self.admin.give_up();
+            return Err(EIO);
+        }
+        self.link.store(status & abi::STATUS_LINK != 0, Relaxed);
+        self.set_time()?;
+        Ok(())
+    }
+
+    /// Resets the NIC, which forgets all memory and connections. May sleep.
+    pub(super) fn reset(&self) -> Result {
+        self.admin.give_up();
+        self.registers.reset()
+    }
+
+    /// Sets the NIC's clock to the data-path's on this side.
+    pub(super) fn set_time(&self) -> Result<(), Failure> {
+        let now = clock::now_us();
+        self.execute(Request {
+            op: abi::ADMIN_SET_TIME,
+            args: [now as u32, (now >> 32) as u32],
+            ..Request::default()
+        })
+        .map(|_| ())
+    }
+
+    /// Executes an admin command. May sleep, as the next ones.
+    pub(super) fn execute(&self, request: Request) -> Result<Values, Failure> {
+        self.admin
+            .execute(&self.registers, request, &mut |event| self.event(event))
+    }
+
+    /// Executes an admin command that reads `input`.
+    pub(super) fn execute_with<I: Plain>(
+        &self,
+        request: Request,
+        input: &I,
+    ) -> Result<Values, Failure> {
+        self.admin
+            .execute_with(&self.registers, request, input, &mut |event| {
+                self.event(event)
+            })
+    }
+
+    /// Executes an admin command that writes an `O`.
+    pub(super) fn execute_for<O: Plain>(&self, request: Request) -> Result<(Values, O), Failure> {
+        self.admin
+            .execute_for(&self.registers, request, &mut |event| self.event(event))
+    }
+
+    /// Takes in what the NIC tells by itself. May sleep.
+    pub(super) fn listen(&self) {
+        self.admin
+            .drain(&self.registers, &mut |event| self.event(event));
+    }
+
+    fn event(&self, event: Event) {
+        match event {
+            Event::Link { up } => self.link.store(up, Relaxed),
+            Event::QueueStopped { queue, error } => {
+                self.queues_stopped.add(1, Relaxed);
+                pr_warn_once!("NIC stopped queue {queue}: error {error}\n");
+            }
+        }
+    }
+
+    /// Whether there is a link.
+    pub(super) fn link(&self) -> bool {
+        self.link.load(Relaxed)
+    }
+
+    /// The queue of a pair.
+    pub(super) fn pair_queue(&self, pair: u16) -> QueueNumber {
+        QueueNumber(1 + self.limits.contexts + u32::from(pair))
+    }
+
+    /// The queue of a context.
+    pub(super) fn context_queue(&self, context: u16) -> QueueNumber {
+        QueueNumber(1 + u32::from(context))
+    }
+}

@@ -1,0 +1,385 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Pairs of raw-frame queues: what the kernel's own network stack sends and receives by.
+
+use super::{
+    nic::Nic,
+    queue::{Status, Submission},
+    registers::{Bell, QueueNumber},
+    Request,
+};
+use crate::{
+    driver::device::counters::Counter,
+    net::{
+        context::{new_bh_spinlock, BhDisabled, BhSpinLock},
+        device_abi::{self as abi, PairSetup, RxBuffer, RxCompletion, TxDescriptor},
+        dma::{full_barrier, DmaMemory, MappedPacket, Ring},
+        netdev::{Netdev, Poll, RxChecksum, RxFrame},
+        skbuff::SkBuff,
+    },
+};
+use kernel::{
+    device::{Bound, Device},
+    prelude::*,
+    sync::{
+        atomic::{Atomic, Release},
+        Arc,
+    },
+};
+
+/// What a pair counts.
+pub(super) struct Counters {
+    pub(super) rx_packets: Counter,
+    pub(super) rx_bytes: Counter,
+    pub(super) rx_errors: Counter,
+    pub(super) rx_dropped: Counter,
+    pub(super) tx_packets: Counter,
+    pub(super) tx_bytes: Counter,
+    pub(super) tx_dropped: Counter,
+}
+
+/// Frames on their way out.
+struct Transmit {
+    sq: Submission<TxDescriptor>,
+    /// The packets of the descriptors, each beside its last one.
+    packets: KVVec<Option<MappedPacket>>,
+    /// The stack was told to wait.
+    stopped: bool,
+}
+
+/// Frames on their way in.
+struct Receive {
+    /// The next completion.
+    head: u32,
+    /// In the midst of a frame that doesn't fit a buffer.
+    skipping: bool,
+}
+
+/// A pair of raw-frame queues.
+#[pin_data]
+pub(super) struct Pair {
+    nic: Arc<Nic>,
+    number: u16,
+    queue: QueueNumber,
+    vector: u16,
+    rq: Ring<RxBuffer>,
+    cq: Ring<RxCompletion>,
+    buffers: DmaMemory,
+    status: Status,
+    #[pin]
+    transmit: BhSpinLock<Transmit>,
+    #[pin]
+    receive: BhSpinLock<Receive>,
+    /// Times that polling has come to an end.
+    rounds: Atomic<u32>,
+    pub(super) counters: Counters,
+}
+
+impl Pair {
+    /// Bytes of a receive buffer.
+    pub(super) const BUFFER: usize = 2048;
+
+    /// Descriptors of the largest packet.
+    const MAX_DESCRIPTORS: u32 = MappedPacket::MAX_PIECES as u32;
+
+    const NO_INTERRUPT: u32 = u32::MAX;
+
+    /// The pair `number`, with rings of `entries`, which interrupts by `vector`. It is the device's after
+    /// [`open`](Self::open) only.
+    pub(super) fn new(
+        nic: Arc<Nic>,
+        dev: &Device<Bound>,
+        number: u16,
+        vector: u16,
+        entries: u32,
+    ) -> Result<Arc<Self>> {
+        let queue = nic.pair_queue(number);
+        let mut packets = KVVec::with_capacity(entries as usize, GFP_KERNEL)?;
+        for _ in 0..entries {
+            packets.push(None, GFP_KERNEL)?;
+        }
+        let transmit = Transmit {
+            sq: Submission::new(dev, entries)?,
+            packets,
+            stopped: false,
+        };
+        Arc::pin_init(
+            try_pin_init!(Self {
+                nic,
+                number,
+                queue,
+                vector,
+                rq: Ring::new(dev, entries)?,
+                cq: Ring::new(dev, entries)?,
+                buffers: DmaMemory::new(dev, entries as usize * Self::BUFFER)?,
+                status: Status::new(dev)?,
+                transmit <- new_bh_spinlock!(transmit, "Pair::transmit"),
+                receive <- new_bh_spinlock!(Receive { head: 0, skipping: false }, "Pair::receive"),
+                rounds: Atomic::new(0),
+                counters: Counters {
+                    rx_packets: Counter::new(),
+                    rx_bytes: Counter::new(),
+                    rx_errors: Counter::new(),
+                    rx_dropped: Counter::new(),
+                    tx_packets: Counter::new(),
+                    tx_bytes: Counter::new(),
+                    tx_dropped: Counter::new(),
+                },
+            }? Error),
+            GFP_KERNEL,
+        )
+    }
+
+    /// Gives the queues to the device, with all buffers. Nothing is sent or polled yet. May sleep.
+    pub(super) fn open(&self) -> Result {
+        let registers = &self.nic.registers;
+        let setup = {
+            let bh = BhDisabled::new();
+            let mut transmit = self.transmit.lock(&bh);
+            transmit.sq.clear();
+            transmit.stopped = false;
+            let mut receive = self.receive.lock(&bh);
+            *receive = Receive {
+                head: 0,
+                skipping: false,
+            };
+            PairSetup {
+                sq: transmit.sq.ring().address(),
+                rq: self.rq.address(),
+                cq: self.cq.address(),
+                status: self.status.address(),
+                sq_entries: transmit.sq.ring().entries(),
+                rq_entries: self.rq.entries(),
+                vector: self.vector,
+                ..PairSetup::default()
+            }
+        };
+        self.status.clear();
+        self.cq.clear();
+        for index in 0..self.rq.entries() {
+            self.rq.write(
+                index,
+                &RxBuffer {
+                    addr: self.buffers.address() + self.offset(index) as u64,
+                    len: Self::BUFFER as u32,
+                    reserved: 0,
+                },
+            );
+        }
+        registers.ring(self.queue, Bell::SubmissionTail, 0);
+        registers.ring(self.queue, Bell::SubmissionArm, Self::NO_INTERRUPT);
+        registers.ring(self.queue, Bell::CompletionHead, 0);
+        registers.ring(self.queue, Bell::CompletionArm, Self::NO_INTERRUPT);
+        registers.ring(self.queue, Bell::BufferTail, 0);
+        self.nic.execute_with(
+            Request {
+                op: abi::ADMIN_CREATE_PAIR,
+                target: u32::from(self.number),
+                ..Request::default()
+            },
+            &setup,
+        )?;
+        registers.ring(self.queue, Bell::BufferTail, self.rq.entries());
+        registers.kick(self.queue, || self.status.needs_kick());
+        Ok(())
+    }
+
+    /// Takes the queues from the device, and drops what wasn't sent. May sleep.
+    pub(super) fn close(&self) {
+        // If the device doesn't answer it is lost, and will be reset before the memory is used otherwise.
+        let _ = self.nic.execute(Request {
+            op: abi::ADMIN_DESTROY_PAIR,
+            target: u32::from(self.number),
+            ..Request::default()
+        });
+        let bh = BhDisabled::new();
+        let mut transmit = self.transmit.lock(&bh);
+        for slot in &mut transmit.packets {
+            if slot.take().is_some() {
+                self.counters.tx_dropped.add(1);
+            }
+        }
+    }
+
+    #[inline]
+    fn offset(&self, index: u32) -> usize {
+        (index & (self.rq.entries() - 1)) as usize * Self::BUFFER
+    }
+
+    /// Sends a packet; gives it back if there is no room.
+    pub(super) fn transmit<T: crate::net::netdev::Driver>(
+        &self,
+        dev: &Netdev<T>,
+        packet: SkBuff,
+        bh: &BhDisabled,
+    ) -> Result<(), SkBuff> {
+        let info = packet.tx_info();
+        let mut transmit = self.transmit.lock(bh);
+        if transmit.sq.room() < Self::MAX_DESCRIPTORS {
+            transmit.stopped = true;
+            dev.stop_queue(self.number);
+            return Err(packet);
+        }
+        let mapped = self
+            .nic
+            .binding
+            .with(|parent| MappedPacket::new(parent, packet));
+        let Some(Ok(mapped)) = mapped else {
+            self.counters.tx_dropped.add(1);
+            return Ok(());
+        };
+        let mut first = TxDescriptor::default();
+        if let Some(checksum) = info.checksum {
+            first.flags |= abi::TX_CSUM;
+            first.csum_start = checksum.start;
+            first.csum_offset = checksum.offset;
+        }
+        let mut packets = 1;
+        if let Some(segmentation) = info.segmentation {
+            first.flags |= abi::TX_TSO;
+            first.mss = segmentation.size;
+            first.header_len = segmentation.header_len;
+            packets = segmentation.segments.max(1);
+        }
+        let mut pieces = mapped.pieces().peekable();
+        while let Some(piece) = pieces.next() {
+            let mut descriptor = TxDescriptor {
+                addr: piece.address,
+                len: piece.len,
+                ..core::mem::take(&mut first)
+            };
+            if pieces.peek().is_none() {
+                descriptor.flags |= abi::TX_END;
+            }
+            transmit.sq.push(&descriptor);
+        }
+        drop(pieces);
+        let last = transmit.sq.tail().wrapping_sub(1) & (transmit.sq.ring().entries() - 1);
+        if let Some(slot) = transmit.packets.get_mut(last as usize) {
+            *slot = Some(mapped);
+        }
+        transmit
+            .sq
+            .submit(&self.nic.registers, self.queue, &self.status);
+        self.counters.tx_packets.add(u64::from(packets));
+        self.counters.tx_bytes.add(u64::from(info.len));
+        if transmit.sq.room() < Self::MAX_DESCRIPTORS {
+            transmit.stopped = true;
+            dev.stop_queue(self.number);
+        }
+        Ok(())
+    }
+
+    /// Frees what was sent, and receives up to the budget of frames.
+    pub(super) fn poll<T: crate::net::netdev::Driver>(
+        &self,
+        dev: &Netdev<T>,
+        poll: &mut Poll<'_>,
+    ) -> u32 {
+        self.clean(dev, poll.bh());
+        let mut done = 0;
+        let head = {
+            let bh = BhDisabled::new();
+            let mut receive = self.receive.lock(&bh);
+            let start = receive.head;
+            while done < poll.budget() {
+                let Some(completion) = self.cq.read_new(receive.head) else {
+                    break;
+                };
+                self.receive(&completion, &mut receive, poll);
+                receive.head = receive.head.wrapping_add(1);
+                done += 1;
+            }
+            (receive.head != start).then_some(receive.head)
+        };
+        if let Some(head) = head {
+            let registers = &self.nic.registers;
+            registers.ring(self.queue, Bell::CompletionHead, head);
+            // Buffers are the same in each pass of the ring.
+            registers.ring(
+                self.queue,
+                Bell::BufferTail,
+                head.wrapping_add(self.rq.entries()),
+            );
+            registers.kick(self.queue, || self.status.needs_kick());
+        }
+        done
+    }
+
+    /// Gives a frame to the stack.
+    fn receive(&self, completion: &RxCompletion, receive: &mut Receive, poll: &mut Poll<'_>) {
+        let end = completion.flags & abi::RX_END != 0;
+        let whole = end && !receive.skipping;
+        receive.skipping = !end;
+        let len = completion.len as usize;
+        if !whole || len > Self::BUFFER {
+            if end {
+                self.counters.rx_errors.add(1);
+            }
+            return;
+        }
+        let frame = RxFrame {
+            memory: &self.buffers,
+            offset: self.offset(receive.head),
+            len,
+            checksum: if completion.flags & abi::RX_CSUM_OK != 0 {
+                RxChecksum::Right
+            } else {
+                RxChecksum::Unchecked
+            },
+            hash: if completion.hash_kind == abi::HASH_NONE {
+                0
+            } else {
+                completion.hash
+            },
+            hash_l4: completion.hash_kind == abi::HASH_L4,
+        };
+        match poll.receive(&frame) {
+            Ok(()) => {
+                self.counters.rx_packets.add(1);
+                self.counters.rx_bytes.add(len as u64);
+            }
+            Err(ENOMEM) => self.counters.rx_dropped.add(1),
+            Err(_) => self.counters.rx_errors.add(1),
+        }
+    }
+
+    /// Frees packets that were sent.
+    fn clean<T: crate::net::netdev::Driver>(&self, dev: &Netdev<T>, bh: &BhDisabled) {
+        let mut transmit = self.transmit.lock(bh);
+        let mut done = transmit.sq.head();
+        if transmit.sq.advance(&self.status).is_err() {
+            return;
+        }
+        let mask = transmit.sq.ring().entries() - 1;
+        while done != transmit.sq.head() {
+            if let Some(slot) = transmit.packets.get_mut((done & mask) as usize) {
+                if let Some(packet) = slot.take() {
+                    packet.consume(bh);
+                }
+            }
+            done = done.wrapping_add(1);
+        }
+        if transmit.stopped && transmit.sq.room() >= 2 * Self::MAX_DESCRIPTORS {
+            transmit.stopped = false;
+            dev.wake_queue(self.number);
+        }
+    }
+
+    /// Asks for an interrupt when there is something to be done; returns whether there is already.
+    pub(super) fn rearm(&self) -> bool {
+        self.rounds.fetch_add(1, Release);
+        let bh = BhDisabled::new();
+        let transmit = self.transmit.lock(&bh);
+        let head = self.receive.lock(&bh).head;
+        let registers = &self.nic.registers;
+        registers.ring(self.queue, Bell::SubmissionArm, transmit.sq.head());
+        registers.ring(self.queue, Bell::CompletionArm, head);
+        full_barrier();
+        self.status.head() != transmit.sq.head() || self.cq.read_new(head).is_some()
+    }
+
+    /// Times that polling has come to an end so far.
+    pub(super) fn rounds(&self) -> u32 {
+        self.rounds.load(kernel::sync::atomic::Acquire)
+    }
+}

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The NIC's netdev.
+
+use super::{context::Context, device::Offload, nic::Nic, pair::Pair, Request};
+use crate::net::{
+    context::BhDisabled,
+    device_abi as abi,
+    interrupt::Handler,
+    netdev::{Config, Driver, Features, MacAddress, Netdev, Poll, Stats},
+    skbuff::SkBuff,
+};
+use kernel::{prelude::*, sync::Arc};
+
+/// The netdev of a NIC.
+pub(super) struct Port {
+    pub(super) nic: Arc<Nic>,
+    pub(super) pairs: KVec<Arc<Pair>>,
+    pub(super) offload: Arc<Offload>,
+}
+
+/// Bytes of a frame beside the IP packet: Ethernet header, 802.1Q tag.
+const FRAME_OVERHEAD: usize = 14 + 4;
+
+impl Port {
+    /// What the netdev is made with.
+    pub(super) fn config(&self) -> Config {
+        let limits = &self.nic.limits;
+        let tx_checksum = limits.has(abi::F_TX_CSUM);
+        let tso = tx_checksum && limits.has(abi::F_TSO);
+        Config {
+            queues: self.pairs.len() as u16,
+            polls: (self.pairs.len() + self.offload.contexts.len()) as u16,
+            features: Features::SCATTER_GATHER.when(tx_checksum)
+                | Features::TX_CHECKSUM.when(tx_checksum)
+                | (Features::TSO | Features::TSO6 | Features::TSO_ECN).when(tso)
+                | Features::RX_CHECKSUM.when(limits.has(abi::F_RX_CSUM))
+                | Features::RX_HASH.when(limits.has(abi::F_RSS)),
+            address: limits.address,
+            max_mtu: limits.mtu.min((Pair::BUFFER - FRAME_OVERHEAD) as u32) as u16,
+            max_segmented: limits.tso.clamp(2048, 65535),
+        }
+    }
+
+    fn pair(&self, number: u16) -> Option<&Pair> {
+        self.pairs.get(usize::from(number)).map(|pair| &**pair)
+    }
+
+    /// The context of a NAPI context beyond those of the pairs.
+    fn context(&self, poll: u16) -> Option<&Context> {
+        let number = usize::from(poll).checked_sub(self.pairs.len())?;
+        self.offload.contexts.get(number).map(|context| &**context)
+    }
+
+    /// Has the device receive what is for `address` and for everybody.
+    fn set_filter(&self, address: &MacAddress) -> Result {
+        if !self.nic.limits.has(abi::F_RX_FILTER) {
+            return Ok(());
+        }
+        let mut bytes = [0; 8];
+        bytes[..address.len()].copy_from_slice(address);
+        self.nic.execute_with(
+            Request {
+                op: abi::ADMIN_SET_RX_MODE,
+                args: [
+                    abi::RX_UNICAST | abi::RX_BROADCAST | abi::RX_ALL_MULTICAST,
+                    1,
+                ],
+                ..Request::default()
+            },
+            &[u64::from_le_bytes(bytes)],
+        )?;
+        Ok(())
+    }
+}
+
+impl Driver for Port {
+    fn open(dev: &Netdev<Self>) -> Result {
+        for (opened, pair) in dev.pairs.iter().enumerate() {
+            if let Err(error) = pair.open() {
+                for pair in &dev.pairs[..opened] {
+                    pair.close();
+                }
+                return Err(error);
+            }
+        }
+        dev.set_carrier(dev.nic.link());
+        Ok(())
+    }
+
+    fn stop(dev: &Netdev<Self>) {
+        dev.set_carrier(false);
+        for pair in &dev.pairs {
+            pair.close();
+        }
+    }
+
+    fn transmit(dev: &Netdev<Self>, queue: u16, packet: SkBuff) -> Result<(), SkBuff> {
+        match dev.pair(queue) {
+            Some(pair) => pair.transmit(dev, packet, &BhDisabled::new()),
+            None => Ok(()),
+        }
+    }
+
+    fn poll(dev: &Netdev<Self>, poll: &mut Poll<'_>) -> u32 {
+        if let Some(pair) = dev.pair(poll.number()) {
+            pair.poll(dev, poll)
+        } else if let Some(context) = dev.context(poll.number()) {
+            context.poll(&dev.offload.table, poll.budget(), poll.bh())
+        } else {
+            0
+        }
+    }
+
+    fn rearm(dev: &Netdev<Self>, poll: u16) {
+        let more = match (dev.pair(poll), dev.context(poll)) {
+            (Some(pair), _) => pair.rearm(),
+            (None, Some(context)) => context.rearm(),
+            (None, None) => false,
+        };
+        if more {
+            dev.schedule(poll);
+        }
+    }
+
+    fn stats(dev: &Netdev<Self>) -> Stats {
+        let mut stats = Stats::default();
+        for pair in &dev.pairs {
+            let counters = &pair.counters;
+            stats.rx_packets += counters.rx_packets.get();
+            stats.rx_bytes += counters.rx_bytes.get();
+            stats.rx_errors += counters.rx_errors.get();
+            stats.rx_dropped += counters.rx_dropped.get();
+            stats.tx_packets += counters.tx_packets.get();
+            stats.tx_bytes += counters.tx_bytes.get();
+            stats.tx_dropped += counters.tx_dropped.get();
+        }
+        stats
+    }
+
+    fn set_address(dev: &Netdev<Self>, address: &MacAddress) -> Result {
+        dev.set_filter(address)
+    }
+
+    fn transmit_timed_out(dev: &Netdev<Self>, queue: u16) {
+        dev.schedule(queue);
+    }
+}
+
+/// The interrupt of a NAPI context.
+pub(super) struct PollInterrupt {
+    pub(super) dev: Arc<Netdev<Port>>,
+    pub(super) poll: u16,
+}
+
+impl Handler for PollInterrupt {
+    fn interrupt(&self) {
+        self.dev.schedule(self.poll);
+    }
+}

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Records: what a NIC keeps the host told of a connection's state.
+
+use crate::net::{
+    device_abi::{Counters, RecordCopy, RecordLayout},
+    dma::{Binding, DmaMemory},
+};
+use core::mem::offset_of;
+use kernel::prelude::*;
+
+/// A connection's record.
+pub(super) struct Record(DmaMemory);
+
+impl Record {
+    /// Attempts to read a copy that the NIC doesn't write to at the same time.
+    const ATTEMPTS: u32 = 8;
+
+    /// An empty record. `ENOMEM` if there is no memory, `ENODEV` if the NIC is gone.
+    pub(super) fn new(binding: &Binding) -> Result<Self> {
+        Ok(Self(DmaMemory::new_atomic(
+            binding,
+            size_of::<RecordLayout>(),
+        )?))
+    }
+
+    pub(super) fn address(&self) -> u64 {
+        self.0.address()
+    }
+
+    /// Copy `number`, if it is whole.
+    fn copy(&self, number: usize) -> Option<RecordCopy> {
+        const END: usize = offset_of!(RecordCopy, end) & !7;
+        let offset = number * size_of::<RecordCopy>();
+        // The end is read before the rest, and the beginning after it.
+        let end = (self.0.acquire(offset + END).ok()? >> 32) as u32;
+        let copy: RecordCopy = self.0.read(offset).ok()?;
+        let begin = self.0.acquire(offset).ok()? as u32;
+        (begin == end && end != 0 && copy.end == end).then_some(copy)
+    }
+
+    /// The newest whole copy; `None` if there is none yet, or the NIC never stops writing.
+    pub(super) fn read(&self) -> Option<RecordCopy> {
+        (0..Self::ATTEMPTS).find_map(|_| match (self.copy(0), self.copy(1)) {
+            (Some(a), Some(b)) if (b.end.wrapping_sub(a.end) as i32) > 0 => Some(b),
+            (a, b) => a.or(b),
+        })
+    }
+
+    /// The counters. Each is what it was at some moment.
+    pub(super) fn counters(&self) -> Counters {
+        // Can't fail: it lies in the record.
+        self.0
+            .read(offset_of!(RecordLayout, counters))
+            .unwrap_or_default()
+    }
+}

@@ -1,0 +1,423 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Memory shared with a device.
+//!
+//! What a device may write to at any time can't be borrowed: [`DmaMemory`] and [`Ring`] copy to and from it, each word
+//! at once. Structures in it are of types that are [`Plain`].
+//!
+//! C header: [`include/linux/dma-mapping.h`](srctree/include/linux/dma-mapping.h)
+
+use super::{bindings as b, buffer::PayloadBuffer, context::BhDisabled, skbuff::SkBuff};
+use core::{
+    ffi::c_void,
+    marker::PhantomData,
+    mem::{size_of, MaybeUninit},
+    ptr::{self, NonNull},
+    sync::atomic::{AtomicU64, Ordering},
+};
+use kernel::{
+    device::{Bound, Device},
+    devres::Devres,
+    dma::{Coherent, DataDirection},
+    prelude::*,
+    sync::{aref::ARef, Arc},
+};
+
+/// Tells for as long as one looks whether a device is bound to its driver.
+pub(crate) struct Binding(Devres<ARef<Device>>);
+
+impl Binding {
+    /// Of `dev`. `ENOMEM` if there is no memory.
+    pub(crate) fn new(dev: &Device<Bound>) -> Result<Self> {
+        Ok(Self(Devres::new(dev, Ok::<_, Error>(ARef::from(&**dev)))?))
+    }
+
+    /// Calls `f` if the device is bound; it isn't unbound before `f` returns, which must not sleep.
+    #[inline]
+    pub(crate) fn with<R>(&self, f: impl FnOnce(&Device<Bound>) -> R) -> Option<R> {
+        let dev = self.0.try_access()?;
+        // SAFETY: Resources of the device are only released after all guards of this one are gone, and before that the
+        // device is bound.
+        Some(f(unsafe { dev.as_bound() }))
+    }
+}
+
+/// Types whose values are what their bytes say, whatever these are.
+///
+/// # Safety
+///
+/// All bit patterns are valid values, there is no padding, no interior mutability, and the size is a multiple of 8.
+pub(crate) unsafe trait Plain: Copy {}
+
+// SAFETY: Integers.
+unsafe impl<const N: usize> Plain for [u64; N] {}
+
+/// Orders all accesses before it, to devices too, before all that come later.
+#[inline]
+pub(crate) fn full_barrier() {
+    // SAFETY: There are no requirements.
+    unsafe { b::toe_helper_mb() };
+}
+
+/// Memory that a device and the host may both access at any time.
+pub(crate) struct DmaMemory(Coherent<[u64]>);
+
+impl DmaMemory {
+    /// Allocates at least `len` bytes, zeroed, page-aligned for the device. `ENOMEM` if there is no memory.
+    pub(crate) fn new(dev: &Device<Bound>, len: usize) -> Result<Self> {
+        let words = len.div_ceil(size_of::<u64>());
+        Ok(Self(Coherent::zeroed_slice(dev, words, GFP_KERNEL)?))
+    }
+
+    /// As [`new`](Self::new), without sleeping.
+    pub(crate) fn new_atomic(binding: &Binding, len: usize) -> Result<Self> {
+        let words = len.div_ceil(size_of::<u64>());
+        let memory = binding.with(|dev| Coherent::zeroed_slice(dev, words, GFP_ATOMIC));
+        Ok(Self(memory.ok_or(ENODEV)??))
+    }
+
+    /// Where the device finds it.
+    #[inline]
+    pub(crate) fn address(&self) -> u64 {
+        self.0.dma_handle()
+    }
+
+    /// Its length in bytes.
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.0.size()
+    }
+
+    /// The word that begins `offset` bytes from the start.
+    #[inline]
+    fn word(&self, offset: usize) -> Result<&AtomicU64> {
+        if offset % size_of::<u64>() != 0 || offset >= self.len() {
+            return Err(EINVAL);
+        }
+        // SAFETY: In bounds and aligned; the memory lives as long as `self`, and the host accesses it atomically only, or
+        // by the copies below, whose bytes nothing relies on.
+        Ok(unsafe { AtomicU64::from_ptr(self.0.as_mut_ptr().cast::<u64>().byte_add(offset)) })
+    }
+
+    /// The address of `len` bytes at `offset`.
+    #[inline]
+    pub(super) fn bytes(&self, offset: usize, len: usize) -> Result<*mut c_void> {
+        if len > self.len() || offset > self.len() - len {
+            return Err(EINVAL);
+        }
+        Ok(self
+            .0
+            .as_mut_ptr()
+            .cast::<c_void>()
+            .wrapping_byte_add(offset))
+    }
+
+    /// Reads the word at `offset` before all that is read later. `EINVAL` if there is none.
+    #[inline]
+    pub(crate) fn acquire(&self, offset: usize) -> Result<u64> {
+        Ok(self.word(offset)?.load(Ordering::Acquire))
+    }
+
+    /// Copies the value at `offset`, word by word, in order, before all that is read later. `EINVAL` if it isn't aligned to 8 bytes or exceeds the memory.
+    #[inline]
+    pub(crate) fn read<T: Plain>(&self, offset: usize) -> Result<T> {
+        self.bytes(offset, size_of::<T>())?;
+        let mut value = MaybeUninit::<T>::uninit();
+        for at in (0..size_of::<T>()).step_by(size_of::<u64>()) {
+            let word = self.word(offset + at)?.load(Ordering::Acquire);
+            // SAFETY: `at` is a multiple of 8 below the size of `T`, which is one.
+            unsafe {
+                value
+                    .as_mut_ptr()
+                    .cast::<u64>()
+                    .byte_add(at)
+                    .write_unaligned(word)
+            };
+        }
+        // SAFETY: All of it was written, and any bits are valid.
+        Ok(unsafe { value.assume_init() })
+    }
+
+    /// Writes a value at `offset`, word by word. Errors as of [`read`](Self::read).
+    #[inline]
+    pub(crate) fn write<T: Plain>(&self, offset: usize, value: &T) -> Result {
+        self.bytes(offset, size_of::<T>())?;
+        for at in (0..size_of::<T>()).step_by(size_of::<u64>()) {
+            // SAFETY: `at` is a multiple of 8 below the size of `T`, which is one; there is no padding.
+            let word = unsafe {
+                ptr::from_ref(value)
+                    .cast::<u64>()
+                    .byte_add(at)
+                    .read_unaligned()
+            };
+            self.word(offset + at)?.store(word, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+}
+
+/// A ring of structures, whose length is a power of two. Indices are free-running.
+pub(crate) struct Ring<T> {
+    memory: DmaMemory,
+    mask: u32,
+    entry: PhantomData<T>,
+}
+
+// SAFETY: The entries are plain values.
+unsafe impl<T: Plain> Send for Ring<T> {}
+
+// SAFETY: As above; all access is by copies.
+unsafe impl<T: Plain> Sync for Ring<T> {}
+
+impl<T: Plain> Ring<T> {
+    /// A ring of `entries` zeroed entries. `EINVAL` if that is no power of two, `ENOMEM` if there is no memory.
+    pub(crate) fn new(dev: &Device<Bound>, entries: u32) -> Result<Self> {
+        if !entries.is_power_of_two() {
+            return Err(EINVAL);
+        }
+        let len = (entries as usize).checked_mul(size_of::<T>());
+        Ok(Self {
+            memory: DmaMemory::new(dev, len.ok_or(EINVAL)?)?,
+            mask: entries - 1,
+            entry: PhantomData,
+        })
+    }
+
+    /// Where the device finds it.
+    pub(crate) fn address(&self) -> u64 {
+        self.memory.address()
+    }
+
+    /// The number of entries.
+    #[inline]
+    pub(crate) fn entries(&self) -> u32 {
+        self.mask + 1
+    }
+
+    #[inline]
+    fn offset(&self, index: u32) -> usize {
+        (index & self.mask) as usize * size_of::<T>()
+    }
+
+    /// Writes entry `index`. The device must be told of it after a barrier.
+    #[inline]
+    pub(crate) fn write(&self, index: u32, entry: &T) {
+        // Can't fail: the offset is in bounds and aligned.
+        let _ = self.memory.write(self.offset(index), entry);
+    }
+
+    /// Entry `index`, if the device has written it in this pass of the ring: if the lowest bit of the entry's last byte
+    /// is set in even passes, and clear in odd ones.
+    #[inline]
+    pub(crate) fn read_new(&self, index: u32) -> Option<T> {
+        let offset = self.offset(index);
+        let last = self.memory.acquire(offset + size_of::<T>() - 8).ok()?;
+        let phase = last.to_le() >> 56 & 1;
+        let pass = u64::from(index >> self.mask.count_ones()) & 1;
+        if phase == pass {
+            return None;
+        }
+        self.memory.read(offset).ok()
+    }
+
+    /// Zeroes all entries, for a device that doesn't know the ring any more.
+    pub(crate) fn clear(&self) {
+        for offset in (0..self.memory.len()).step_by(8) {
+            let _ = self.memory.write(offset, &[0u64]);
+        }
+    }
+}
+
+/// A piece of memory, as a device sees it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Piece {
+    /// Its address.
+    pub(crate) address: u64,
+    /// Its length in bytes.
+    pub(crate) len: u32,
+}
+
+/// Pages that are mapped for a device.
+///
+/// # Invariants
+///
+/// `address` was mapped with `len` and `direction`.
+struct Mapping {
+    dev: ARef<Device>,
+    address: u64,
+    len: usize,
+    direction: DataDirection,
+}
+
+impl Mapping {
+    /// # Safety
+    ///
+    /// The memory must live, and not be used for something else, for as long as the value.
+    unsafe fn new(
+        dev: &Device<Bound>,
+        page: *mut b::page,
+        offset: usize,
+        len: usize,
+        direction: DataDirection,
+    ) -> Result<Self> {
+        let raw = raw(dev);
+        // SAFETY: By the function's safety requirements; the device is bound.
+        let address = unsafe {
+            b::toe_helper_dma_map(raw, page, offset, len, direction as b::dma_data_direction)
+        };
+        if address == u64::MAX {
+            return Err(ENOMEM);
+        }
+        // INVARIANT: Just mapped.
+        Ok(Self {
+            dev: (&**dev).into(),
+            address,
+            len,
+            direction,
+        })
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: Mapped, by the type's invariants, and a device is kept by its reference.
+        unsafe {
+            b::toe_helper_dma_unmap(
+                raw(&self.dev),
+                self.address,
+                self.len,
+                self.direction as b::dma_data_direction,
+            )
+        };
+    }
+}
+
+fn raw<C: kernel::device::DeviceContext>(dev: &Device<C>) -> *mut b::device {
+    ptr::from_ref(dev).cast_mut().cast()
+}
+
+/// A packet that a device is to read.
+pub(crate) struct MappedPacket {
+    mappings: [Option<Mapping>; Self::MAX_PIECES],
+    packet: SkBuff,
+}
+
+impl MappedPacket {
+    /// Most pieces of a packet: the linear area and fragments.
+    pub(crate) const MAX_PIECES: usize = 18;
+
+    /// Maps all of `packet`; gives it back if that can't be done.
+    pub(crate) fn new(dev: &Device<Bound>, packet: SkBuff) -> Result<Self, SkBuff> {
+        let mut this = Self {
+            mappings: [const { None }; Self::MAX_PIECES],
+            packet,
+        };
+        match this.map(dev) {
+            Ok(()) => Ok(this),
+            Err(_) => Err(this.packet),
+        }
+    }
+
+    fn map(&mut self, dev: &Device<Bound>) -> Result {
+        let pieces = usize::from(self.packet.tx_info().pieces);
+        let slots = self.mappings.get_mut(..pieces).ok_or(EINVAL)?;
+        for (number, slot) in slots.iter_mut().enumerate() {
+            let (page, offset, len) = self.packet.piece(number as u16)?;
+            if len == 0 {
+                continue;
+            }
+            // SAFETY: The packet is kept, and dropped after its mappings.
+            *slot = Some(unsafe {
+                Mapping::new(
+                    dev,
+                    page.as_ptr(),
+                    offset as usize,
+                    len as usize,
+                    DataDirection::ToDevice,
+                )
+            }?);
+        }
+        Ok(())
+    }
+
+    /// The pieces, in order.
+    pub(crate) fn pieces(&self) -> impl Iterator<Item = Piece> + '_ {
+        self.mappings.iter().flatten().map(|mapping| Piece {
+            address: mapping.address,
+            len: mapping.len as u32,
+        })
+    }
+
+    /// Frees the packet, which was sent.
+    #[inline]
+    pub(crate) fn consume(self, bh: &BhDisabled) {
+        drop(self.mappings);
+        self.packet.consume(bh);
+    }
+}
+
+/// A payload buffer that a device may read and write, and what keeps it.
+pub(crate) struct MappedBuffer<B> {
+    list: Mapping,
+    _addresses: KVec<u64>,
+    _pages: KVec<Mapping>,
+    shift: u8,
+    _owner: Arc<B>,
+}
+
+impl<B> MappedBuffer<B> {
+    /// Maps all of a `buffer` of `owner`, and the list of its pages' addresses, of which there is at least one per `PAGE_SIZE`.
+    ///
+    /// `ENOMEM` if there is no memory; `EOPNOTSUPP` if the device and the host don't see the same at any time.
+    pub(crate) fn new(
+        binding: &Binding,
+        owner: &Arc<B>,
+        buffer: fn(&B) -> &PayloadBuffer,
+    ) -> Result<Self> {
+        let buffer = buffer(owner);
+        let pages = buffer.pages()?;
+        let mut mappings = KVec::with_capacity(pages.len(), GFP_KERNEL)?;
+        let mut addresses = KVec::with_capacity(pages.len(), GFP_KERNEL)?;
+        let len = buffer.size() / pages.len();
+        let list = binding
+            .with(|dev| {
+                for page in &pages {
+                    // SAFETY: The buffer's owner is kept, and dropped after the mappings.
+                    let mapping = unsafe {
+                        Mapping::new(dev, page.as_ptr(), 0, len, DataDirection::Bidirectional)
+                    }?;
+                    // SAFETY: The device is bound.
+                    if unsafe { b::toe_helper_dma_need_sync(raw(dev), mapping.address) } {
+                        return Err(super::errno::EOPNOTSUPP.into());
+                    }
+                    addresses.push(mapping.address.to_le(), GFP_ATOMIC)?;
+                    mappings.push(mapping, GFP_ATOMIC)?;
+                }
+                let bytes = addresses.len() * size_of::<u64>();
+                let first = NonNull::from(addresses.as_mut_slice()).cast::<c_void>();
+                // SAFETY: The list is in memory of the slab allocator, is kept, and not changed any more.
+                unsafe {
+                    let page = b::toe_helper_virt_to_page(first.as_ptr());
+                    let offset = first.as_ptr() as usize & (kernel::page::PAGE_SIZE - 1);
+                    Mapping::new(dev, page, offset, bytes, DataDirection::ToDevice)
+                }
+            })
+            .ok_or(ENODEV)??;
+        Ok(Self {
+            list,
+            _addresses: addresses,
+            _pages: mappings,
+            shift: len.trailing_zeros() as u8,
+            _owner: owner.clone(),
+        })
+    }
+
+    /// Where the device finds the list of addresses.
+    pub(crate) fn list(&self) -> u64 {
+        self.list.address
+    }
+
+    /// The logarithm of the pages' length.
+    pub(crate) fn page_shift(&self) -> u8 {
+        self.shift
+    }
+}

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: GPL-2.0
+//! What the kernel's own abstraction of PCI devices lacks.
+//!
+//! C headers: [`include/linux/dma-mapping.h`](srctree/include/linux/dma-mapping.h),
+//! [`include/linux/pci.h`](srctree/include/linux/pci.h)
+
+use kernel::{
+    device::Core,
+    dma::{Device as _, DmaMask},
+    pci,
+    prelude::*,
+};
+
+/// Lets the device have memory at any address, from what is allocated or mapped for it next. `EIO` if that can't be.
+pub(crate) fn allow_dma(dev: &pci::Device<Core<'_>>) -> Result {
+    // SAFETY: Callbacks of the bus, which alone have such a reference, are called one at a time. Who allocates or maps
+    // memory meanwhile gets some that either mask allows.
+    unsafe { dev.dma_set_mask_and_coherent(DmaMask::new::<64>()) }
+}
