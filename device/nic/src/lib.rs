@@ -10,6 +10,7 @@
 #![cfg_attr(test, allow(non_snake_case))]
 
 pub mod clock;
+pub mod control;
 pub mod device;
 pub mod frames;
 pub mod host;

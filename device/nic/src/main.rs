@@ -6,8 +6,16 @@ use anyhow::{bail, Result};
 use clap::Parser;
 use std::{path::PathBuf, process::ExitCode, sync::Arc, thread, time::Duration};
 use toe_nic::{
+    control,
     device::{Config, Nic},
-    port::{memory::NoPort, tap::TapPort, wire::WirePort, EtherPort},
+    port::{
+        memory::NoPort,
+        pcap::Recorder,
+        shaper::{Shape, Shaper},
+        tap::TapPort,
+        wire::WirePort,
+        EtherPort,
+    },
     server::{self, Shared},
     statistics::Statistics,
 };
@@ -42,6 +50,33 @@ struct Options {
     /// Most connections offloaded at once.
     #[arg(long, default_value_t = Config::default().connections)]
     connections: u32,
+    /// Write all frames of the port to a file that tcpdump reads.
+    #[arg(long, value_name = "FILE")]
+    pcap: Option<PathBuf>,
+    /// Rate of the link in Mbit/s, for what is sent, as all that follows; 0: unlimited.
+    #[arg(long, value_name = "MBIT", default_value_t = 0, help_heading = "Link")]
+    rate: u64,
+    /// Delay of the link in microseconds.
+    #[arg(long, value_name = "USECS", default_value_t = 0, help_heading = "Link")]
+    delay: u64,
+    /// Bytes that may wait to be sent; 0: unlimited.
+    #[arg(long, value_name = "BYTES", default_value_t = 0, help_heading = "Link")]
+    queue: usize,
+    /// Bytes waiting beyond which packets are marked (ECN); 0: never.
+    #[arg(long, value_name = "BYTES", default_value_t = 0, help_heading = "Link")]
+    ecn: usize,
+    /// Frames lost, of a million.
+    #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Link")]
+    loss: u32,
+    /// Frames that overtake others, of a million; needs a delay.
+    #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Link")]
+    reorder: u32,
+    /// Where the dice for losses begin.
+    #[arg(long, default_value_t = 1, help_heading = "Link")]
+    seed: u64,
+    /// UNIX socket for commands that make the device fail: hang, gone, resume, statistics, exit.
+    #[arg(long, value_name = "PATH")]
+    control: Option<PathBuf>,
     /// Microseconds to look for work before sleeping; the host has to kick a device that sleeps.
     #[arg(long, default_value_t = 50)]
     spin: u64,
@@ -64,11 +99,27 @@ fn parse_mac(text: &str) -> Result<[u8; 6], String> {
 }
 
 fn port(options: &Options) -> Result<Box<dyn EtherPort>> {
-    Ok(match (&options.tap, &options.wire) {
+    let mut port: Box<dyn EtherPort> = match (&options.tap, &options.wire) {
         (Some(name), _) => Box::new(TapPort::open(name)?),
         (None, Some(path)) => Box::new(WirePort::open(path)?),
         (None, None) => Box::new(NoPort),
-    })
+    };
+    let shape = Shape {
+        rate: options.rate * 1_000_000,
+        delay: Duration::from_micros(options.delay),
+        queue: options.queue,
+        ecn: options.ecn,
+        loss: options.loss,
+        reorder: options.reorder,
+        seed: options.seed,
+    };
+    if !shape.is_plain() {
+        port = Box::new(Shaper::new(port, shape));
+    }
+    if let Some(path) = &options.pcap {
+        port = Box::new(Recorder::new(port, path)?);
+    }
+    Ok(port)
 }
 
 fn print_statistics(shared: &Shared, json: bool) {
@@ -92,6 +143,9 @@ fn run(options: &Options) -> Result<()> {
     }
     let nic = Nic::new(config, port(options)?)?;
     let shared = Shared::new(nic, Duration::from_micros(options.spin))?;
+    if let Some(path) = &options.control {
+        control::listen(Arc::clone(&shared), path)?;
+    }
     if let Some(seconds) = options.statistics {
         let (shared, json) = (Arc::clone(&shared), options.json);
         thread::spawn(move || loop {

@@ -8,7 +8,7 @@ mod guest;
 
 use guest::{Guest, Queue, ENTRIES};
 use toe_nic::{
-    device::{Config, FEATURES},
+    device::{Config, Fault, FEATURES},
     layout::{
         admin, control, doorbell, feature, reg, rx, rx_mode, stat, status, tx, AdminCommand, Error,
         QueueStatus, RxBuffer, RxCompletion, Status, TxDescriptor, MAGIC, QUEUE_NEED_KICK,
@@ -262,5 +262,44 @@ fn reset__leaves_memory_alone() {
     guest.port.frames().arriving.push_back(frame_to(OWN, 60));
     guest.run();
     assert!(guest.completions::<RxCompletion>(&mut pair).is_empty());
+    assert_eq!(guest.status() & status::READY, 0);
+}
+
+#[test]
+fn sleep__not_kept_from_by_half_a_frame() {
+    let mut guest = Guest::enabled();
+    let mut pair = guest.create_pair(0);
+    let buffer = guest.alloc(64);
+    guest.push(&mut pair, &descriptor(buffer, 30, 0));
+    guest.run();
+    assert!(guest.nic.prepare_sleep());
+    guest.push(&mut pair, &descriptor(buffer, 30, tx::END));
+    assert!(!guest.nic.prepare_sleep());
+}
+
+#[test]
+fn fault__a_device_that_hangs_is_mended_by_a_reset() {
+    let mut guest = Guest::enabled();
+    let mut pair = guest.create_pair(0);
+    let buffer = guest.alloc(64);
+    guest.nic.set_fault(Fault::Hang);
+    guest.push(&mut pair, &descriptor(buffer, 60, tx::END));
+    guest.run();
+    assert_eq!(guest.read::<QueueStatus>(pair.status).sq_head.get(), 0);
+    assert_eq!(guest.status() & status::READY, status::READY);
+    guest.nic.write_register(reg::CONTROL, control::RESET);
+    guest.enable(FEATURES);
+    assert_eq!(guest.submit(AdminCommand::zeroed()).status.get(), 0);
+}
+
+#[test]
+fn fault__a_device_that_is_gone_reads_as_ones() {
+    let mut guest = Guest::enabled();
+    guest.nic.set_fault(Fault::Gone);
+    assert_eq!(guest.nic.read_register(reg::MAGIC), u32::MAX);
+    guest.nic.write_register(reg::CONTROL, control::RESET);
+    assert_eq!(guest.status(), u32::MAX);
+    guest.nic.set_fault(Fault::None);
+    assert_eq!(guest.nic.read_register(reg::MAGIC), MAGIC);
     assert_eq!(guest.status() & status::READY, 0);
 }

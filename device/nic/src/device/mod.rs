@@ -150,6 +150,17 @@ impl Link {
     }
 }
 
+/// How the device is made to fail.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fault {
+    /// It isn't.
+    None,
+    /// It does nothing until it is reset, but its registers answer.
+    Hang,
+    /// It is not on the bus any more.
+    Gone,
+}
+
 /// The device.
 pub struct Nic {
     config: Config,
@@ -159,6 +170,7 @@ pub struct Nic {
     clock: Clock,
     link: Link,
     running: Option<Running>,
+    fault: Fault,
 }
 
 impl Nic {
@@ -178,6 +190,7 @@ impl Nic {
                 stats: [0; stat::CONNECTIONS],
             },
             running: None,
+            fault: Fault::None,
             host,
             config,
         })
@@ -195,6 +208,9 @@ impl Nic {
 
     /// Brings the device to the state after power-on.
     pub fn reset(&mut self) {
+        if self.fault == Fault::Hang {
+            self.fault = Fault::None;
+        }
         self.running = None;
         self.registers = Registers::new();
         self.clock = Clock::new();
@@ -214,8 +230,32 @@ impl Nic {
         }
     }
 
+    /// Makes the device fail, or fail no longer. One that comes back to the bus has been reset.
+    pub fn set_fault(&mut self, fault: Fault) {
+        if self.fault == Fault::Gone || fault == Fault::Gone {
+            self.reset();
+        }
+        self.fault = fault;
+    }
+
+    /// How the device fails at the moment.
+    pub(crate) fn fault(&self) -> Fault {
+        self.fault
+    }
+
     /// Does some of what there is to do.
     pub fn run(&mut self, now: Instant) -> Progress {
+        let mut progress = self.run_once(now);
+        let due = self.link.port.tick(now);
+        progress.deadline = [progress.deadline, due].into_iter().flatten().min();
+        progress
+    }
+
+    fn run_once(&mut self, now: Instant) -> Progress {
+        if self.fault != Fault::None {
+            let dropped = self.link.receive().is_some();
+            return Progress::new(dropped);
+        }
         self.link.up = self.link.port.is_up();
         let Some(running) = &mut self.running else {
             let dropped = self.link.receive().is_some();
@@ -232,15 +272,16 @@ impl Nic {
 
     /// Asks to be kicked at all queues, before sleeping; `false` if there is something to do already.
     pub fn prepare_sleep(&mut self) -> bool {
+        self.link.port.rest();
         match &mut self.running {
-            Some(running) => running.prepare_sleep(&self.host),
-            None => true,
+            Some(running) if self.fault == Fault::None => running.prepare_sleep(&self.host),
+            _ => true,
         }
     }
 
     /// Looks at the doorbell pages again.
     pub fn wake(&mut self) {
-        if let Some(running) = &mut self.running {
+        if let (Some(running), Fault::None) = (&mut self.running, self.fault) {
             running.wake(&self.host);
         }
     }

@@ -2,7 +2,7 @@
 
 //! Registers (section 3 of the interface).
 
-use super::{running::Running, Nic, FEATURES};
+use super::{running::Running, Fault, Nic, FEATURES};
 use crate::layout::{control, feature, reg, status, Error, MAGIC, NO_VECTOR, VERSION};
 use std::time::Instant;
 
@@ -102,6 +102,9 @@ impl Registers {
 impl Nic {
     /// Reads a register.
     pub fn read_register(&mut self, offset: u64) -> u32 {
+        if self.fault() == Fault::Gone {
+            return u32::MAX;
+        }
         if let Some(value) = self.registers.writable(offset) {
             return *value;
         }
@@ -164,6 +167,9 @@ impl Nic {
 
     /// Writes a register.
     pub fn write_register(&mut self, offset: u64, value: u32) {
+        if self.fault() == Fault::Gone {
+            return;
+        }
         if offset == reg::CONTROL {
             if value & control::RESET != 0 {
                 self.reset();

@@ -372,12 +372,15 @@ impl Running {
     /// Whether no queue has anything submitted.
     fn is_idle(&self, host: &Host) -> bool {
         let contexts = self.contexts.iter().flatten().map(|c| (&c.queue, &c.sq));
-        let pairs = self.pairs.iter().flatten().map(|p| (&p.queue, p.sq()));
         self.admin
             .queues()
             .chain(contexts)
-            .chain(pairs)
             .all(|(queue, ring)| queue.stopped() || queue.submitted(host, ring) == Ok(0))
+            && self
+                .pairs
+                .iter()
+                .flatten()
+                .all(|pair| pair.queue.stopped() || pair.is_idle(host))
     }
 
     pub(super) fn wake(&mut self, host: &Host) {

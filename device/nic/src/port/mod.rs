@@ -3,10 +3,12 @@
 //! Where frames go to and come from.
 
 pub mod memory;
+pub mod pcap;
+pub mod shaper;
 pub mod tap;
 pub mod wire;
 
-use std::{io, os::fd::BorrowedFd};
+use std::{io, os::fd::BorrowedFd, time::Instant};
 
 /// Bytes of the longest frame a port may give: jumbo frames, with a tag.
 pub const MAX_FRAME: usize = 9216;
@@ -24,4 +26,38 @@ pub trait EtherPort: Send {
 
     /// Whether there is another side.
     fn is_up(&mut self) -> bool;
+
+    /// Does what is due by `now`; returns when to call this again.
+    fn tick(&mut self, _now: Instant) -> Option<Instant> {
+        None
+    }
+
+    /// There is nothing to do for a while.
+    fn rest(&mut self) {}
+}
+
+impl EtherPort for Box<dyn EtherPort> {
+    fn receive(&mut self, frame: &mut [u8]) -> io::Result<Option<usize>> {
+        (**self).receive(frame)
+    }
+
+    fn send(&mut self, frame: &[u8]) -> io::Result<()> {
+        (**self).send(frame)
+    }
+
+    fn readable(&self) -> Option<BorrowedFd<'_>> {
+        (**self).readable()
+    }
+
+    fn is_up(&mut self) -> bool {
+        (**self).is_up()
+    }
+
+    fn tick(&mut self, now: Instant) -> Option<Instant> {
+        (**self).tick(now)
+    }
+
+    fn rest(&mut self) {
+        (**self).rest();
+    }
 }

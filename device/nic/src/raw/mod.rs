@@ -21,6 +21,8 @@ pub struct Pair {
     cq: Ring,
     /// First buffer not filled.
     rq_head: u32,
+    /// End of descriptors that are the beginning of a frame only.
+    incomplete: Option<u32>,
     /// A frame being gathered.
     frame: Vec<u8>,
 }
@@ -56,12 +58,17 @@ impl Pair {
                 setup.moderation_usecs.get(),
             )?,
             rq_head: 0,
+            incomplete: None,
             frame: Vec::new(),
         })
     }
 
-    /// The submission ring.
-    pub fn sq(&self) -> &Ring {
-        &self.sq
+    /// Whether nothing is submitted that can be sent.
+    pub fn is_idle(&self, host: &Host) -> bool {
+        match self.queue.submitted(host, &self.sq) {
+            Ok(0) => true,
+            Ok(count) => self.incomplete == Some(self.queue.sq_head().wrapping_add(count)),
+            Err(_) => false,
+        }
     }
 }

@@ -30,6 +30,7 @@ impl Pair {
         let mut submitted = self.queue.submitted(host, &self.sq)?;
         while submitted > 0 && frames < budget {
             let Some(used) = self.gather(host, features, mtu, submitted, batch)? else {
+                self.incomplete = Some(self.queue.sq_head().wrapping_add(submitted));
                 break;
             };
             self.queue.done(used);
