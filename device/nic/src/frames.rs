@@ -2,6 +2,8 @@
 
 //! Frames on their way to the port, and what is done to them on the way: checksums, segmentation.
 
+use std::convert::Infallible;
+
 use datapath::wire::{ethernet, tcp::Flags, Sum, PROTOCOL_TCP};
 
 /// Frames in one piece of memory, in order.
@@ -26,6 +28,22 @@ impl Batch {
     pub fn push(&mut self, frame: &[u8]) {
         self.bytes.extend_from_slice(frame);
         self.ends.push(self.bytes.len());
+    }
+
+    /// Adds a frame of `len` bytes that `fill` writes; it isn't added if that fails.
+    pub fn build<E>(
+        &mut self,
+        len: usize,
+        fill: impl FnOnce(&mut [u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let start = self.bytes.len();
+        self.bytes.resize(start + len, 0);
+        let filled = fill(&mut self.bytes[start..]);
+        match filled {
+            Ok(()) => self.ends.push(self.bytes.len()),
+            Err(_) => self.bytes.truncate(start),
+        }
+        filled
     }
 
     /// Forgets all frames but the first `count`.
@@ -126,21 +144,26 @@ impl TcpHeaders {
         let pieces = payload.len().div_ceil(mss.max(1)).max(1);
         for piece in 0..pieces {
             let from = piece * mss;
-            let to = (from + mss).min(payload.len());
-            let start = batch.bytes.len();
-            batch.bytes.extend_from_slice(headers);
-            batch.bytes.extend_from_slice(&payload[from..to]);
-            let frame = &mut batch.bytes[start..];
-            if pieces > 1 {
-                self.number(frame, piece, from, piece + 1 == pieces);
+            let part = &payload[from..(from + mss).min(payload.len())];
+            let built = batch.build(headers.len() + part.len(), |frame| {
+                let (head, body) = frame.split_at_mut(headers.len());
+                head.copy_from_slice(headers);
+                body.copy_from_slice(part);
+                if pieces > 1 {
+                    self.number(frame, piece, from, piece + 1 == pieces);
+                }
+                self.finish(frame);
+                Ok::<(), Infallible>(())
+            });
+            match built {
+                Ok(()) => {}
+                Err(never) => match never {},
             }
-            self.finish(frame);
-            batch.ends.push(batch.bytes.len());
         }
     }
 
     /// Makes a copy of the headers those of the piece that begins at `from`.
-    fn number(&self, frame: &mut [u8], piece: usize, from: usize, last: bool) {
+    pub fn number(&self, frame: &mut [u8], piece: usize, from: usize, last: bool) {
         if !self.ipv6 {
             let id = self.network + 4..self.network + 6;
             let number = u16::from_be_bytes([frame[id.start], frame[id.start + 1]]);

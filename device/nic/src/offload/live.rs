@@ -20,7 +20,7 @@ use datapath::{
         state::ConnectionCounters,
         Connection, HostControl, Notification, Port,
     },
-    units::Micros,
+    units::{Bytes, Micros},
     wire::{tcp, Sum},
 };
 use zerocopy::IntoBytes;
@@ -85,25 +85,37 @@ impl Port for Run<'_> {
 
     fn transmit(&mut self, segment: &TxSegment<'_>) {
         let headers = segment.header.bytes();
-        let mut frame = vec![0; headers.len()];
-        frame.copy_from_slice(headers);
-        if let Some(payload) = &segment.payload {
-            frame.resize(headers.len() + payload.len.as_usize(), 0);
-            let bytes = &mut frame[headers.len()..];
-            if self.tx.read(self.memory, payload, bytes).is_err() {
-                self.fault = true;
-                return;
-            }
-        }
-        let Some(tcp) = TcpHeaders::find(&frame) else {
-            return;
+        let network = segment.header.network_offset();
+        let tcp = TcpHeaders {
+            network,
+            transport: segment.header.transport_offset(),
+            payload: headers.len(),
+            ipv6: headers.get(network).is_some_and(|byte| byte >> 4 == 6),
         };
-        match segment.gso_size {
-            Some(size) => tcp.cut(&frame, size.as_usize(), self.frames),
-            None => {
-                tcp.finish(&mut frame);
-                self.frames.push(&frame);
-            }
+        let total = segment.payload.map_or(0, |payload| payload.len.as_usize());
+        let size = segment.gso_size.map_or(total, |size| size.as_usize());
+        let pieces = total.div_ceil(size.max(1)).max(1);
+        for piece in 0..pieces {
+            let from = piece * size;
+            let len = size.min(total - from);
+            let built = self.frames.build(headers.len() + len, |frame| {
+                let (head, body) = frame.split_at_mut(headers.len());
+                head.copy_from_slice(headers);
+                if let Some(payload) = &segment.payload {
+                    let part = RingSlice {
+                        pos: payload.pos + Bytes(from as u32),
+                        len: Bytes(len as u32),
+                        ..*payload
+                    };
+                    self.tx.read(self.memory, &part, body)?;
+                }
+                if pieces > 1 {
+                    tcp.number(frame, piece, from, piece + 1 == pieces);
+                }
+                tcp.finish(frame);
+                Ok::<(), Unreachable>(())
+            });
+            self.fault |= built.is_err();
         }
     }
 
