@@ -31,6 +31,7 @@ macro_rules! errnos {
 
 errnos! {
     EALREADY: "Operation already in progress.",
+    ECONNABORTED: "Software caused connection abort.",
     ECONNRESET: "Connection reset by peer.",
     EINPROGRESS: "Operation now in progress.",
     EMSGSIZE: "Message too long.",

@@ -38,6 +38,10 @@ impl Policy {
         Self(policy)
     }
 
+    /// Without a payload: it is there, or it isn't.
+    pub(crate) const FLAG: Self =
+        Self::new(b::NLA_FLAG, b::nla_policy_validation_NLA_VALIDATE_NONE);
+
     /// A `u32` not below `min`, which isn't negative.
     pub(crate) const fn u32_at_least(min: i16) -> Self {
         let mut policy = Self::new(b::NLA_U32, b::nla_policy_validation_NLA_VALIDATE_MIN);
@@ -218,6 +222,11 @@ impl Request<'_> {
             .ok_or(EINVAL)
             .inspect_err(|_| self.explain(c"an attribute is missing"))?;
         bytes.try_into().map(u32::from_ne_bytes).map_err(|_| EINVAL)
+    }
+
+    /// Whether there is an attribute of type `attr`.
+    pub(crate) fn flag(&self, attr: u32) -> bool {
+        self.payload(attr).is_some()
     }
 
     /// The bytes of the attribute of type `attr`.

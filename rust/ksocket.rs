@@ -5,6 +5,7 @@
 
 use super::{
     bindings as b,
+    dst::Dst,
     errno::EOPNOTSUPP,
     msg::{RecvMsg, SendMsg},
     sock::{AnySock, PollEvents, Shut},
@@ -215,6 +216,13 @@ impl InnerSocket {
     /// `EHOSTUNREACH` or `ENETUNREACH` when there is none.
     pub(crate) fn reroute(&self) -> Result {
         self.sk().reroute()
+    }
+
+    /// What its options and `route` put into the headers of its packets: TTL or hop limit, and TOS or traffic class.
+    pub(crate) fn ip_fields(&self, route: &Dst) -> (u8, u8) {
+        // SAFETY: A valid TCP socket by the type invariant, and a valid route.
+        let fields = unsafe { b::toe_helper_ip_fields(self.sk_ptr(), route.as_ptr()) };
+        (fields.ttl, fields.tos)
     }
 
     /// How long it puts up with a silent peer.

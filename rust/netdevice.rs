@@ -227,8 +227,11 @@ impl Drop for NetDeviceSlot {
     }
 }
 
-/// Who wants to know of devices that go away.
+/// Who wants to know of devices that change or go away.
 pub(crate) trait NetdevObserver: Send + Sync {
+    /// The MTU, link-layer address or features of `dev` changed. Called with RTNL held; may sleep.
+    fn changed(&self, dev: &NetDevice);
+
     /// `dev` unregisters, or moves to another namespace: references to it must be dropped. Called with RTNL held; may
     /// sleep.
     fn unregister(&self, dev: &NetDevice);
@@ -279,9 +282,13 @@ impl<T: NetdevObserver> NetdevNotifier<T> {
         event: kernel::ffi::c_ulong,
         info: *mut c_void,
     ) -> c_int {
-        if event as u32 != bindings::netdev_cmd_NETDEV_UNREGISTER {
-            return bindings::NOTIFY_DONE as c_int;
-        }
+        let tell = match event as u32 {
+            bindings::netdev_cmd_NETDEV_UNREGISTER => T::unregister,
+            bindings::netdev_cmd_NETDEV_CHANGEMTU
+            | bindings::netdev_cmd_NETDEV_CHANGEADDR
+            | bindings::netdev_cmd_NETDEV_FEAT_CHANGE => T::changed,
+            _ => return bindings::NOTIFY_DONE as c_int,
+        };
         let this = block
             .wrapping_byte_sub(offset_of!(Self, block))
             .cast::<Self>();
@@ -289,7 +296,7 @@ impl<T: NetdevObserver> NetdevNotifier<T> {
         // valid throughout the call.
         unsafe {
             let dev = (*info.cast::<bindings::netdev_notifier_info>()).dev;
-            (*this).observer.unregister(NetDevice::from_raw(dev));
+            tell(&(*this).observer, NetDevice::from_raw(dev));
         }
         bindings::NOTIFY_DONE as c_int
     }

@@ -162,10 +162,6 @@ impl Snapshot {
         snd_wscale: u8;
         /// Shift count of the windows we send.
         rcv_wscale: u8;
-        /// TTL or hop limit.
-        ttl: u8;
-        /// TOS or traffic class.
-        tos: u8;
         /// Segments that are still to be acknowledged at once.
         quick_acks: u8;
     }

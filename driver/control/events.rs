@@ -7,11 +7,11 @@ use super::{
     timers::DELAYED_ACK,
 };
 use crate::{
-    driver::device::{Events, Punt},
+    driver::device::{Events, Punt, Removal},
     net::{
         clock,
         context::BhDisabled,
-        errno::{ECONNRESET, ENETDOWN},
+        errno::{ECONNABORTED, ECONNRESET, ENETDOWN},
         ksocket::InnerEvents,
         timer::Moment,
         uapi,
@@ -84,8 +84,19 @@ impl Events for Connection {
         }
     }
 
-    fn device_gone(&self) {
-        self.end(Event::Abort, Some(ENETDOWN.into()));
+    fn path_changed(&self) {
+        Connection::path_changed(self);
+    }
+
+    fn device_gone(&self, removal: Removal) {
+        let error = match removal {
+            Removal::Lost => ENETDOWN,
+            Removal::Unused | Removal::Forced => ECONNABORTED,
+        };
+        if self.state().needs_reset() {
+            self.send_reset();
+        }
+        self.end(Event::Abort, Some(error.into()));
     }
 }
 

@@ -24,7 +24,6 @@ use crate::{
         buffer::PayloadBuffer,
         context::BhDisabled,
         ksocket::InnerSocket,
-        skbuff::SkBuff,
         sock::AnySock,
         tcp_repair::{AddrPair, Moving, Snapshot},
         timer::Timed,
@@ -46,10 +45,6 @@ use kernel::{
     prelude::*,
     sync::{aref::ARef, Arc},
 };
-
-/// The largest segment: what an IP packet has room for beside the longest headers. The kernel's own may be larger, on
-/// loopback.
-const MAX_MSS: u32 = SkBuff::MAX_PAYLOAD as u32;
 
 impl Connection {
     /// Moves the connection of `inner`, whose program's socket is `owner`, to the device its route leaves by. Sleeps.
@@ -79,9 +74,9 @@ fn hand_over(inner: &Arc<InnerSocket>, owner: ARef<AnySock>) -> Result<Arc<Conne
     moving.refresh()?;
     let snapshot = moving.snapshot();
     let unread = copy_unread(&moving, &buffers)?;
-    let mss = snapshot.mss().min(MAX_MSS) as u16;
+    let mss = route.max_mss();
     let mut congestion = congestion(snapshot, mss);
-    let path = route.path(&route.dst, mss)?;
+    let path = route.path(inner, &route.dst, mss)?;
     let config = config(
         snapshot,
         tuple,
@@ -163,7 +158,9 @@ fn new_buffers(sk: &AnySock, snapshot: &Snapshot) -> Result<Arc<PayloadBuffers>>
     let units = 2 * scale(snapshot, snapshot.rcv_wscale()).unit().as_usize();
     Ok(Arc::new(
         PayloadBuffers {
-            rx: PayloadBuffer::new(ring_size(sysctl::receive_buffer(sk).max(offered).max(units)))?,
+            rx: PayloadBuffer::new(ring_size(
+                sysctl::receive_buffer(sk).max(offered).max(units),
+            ))?,
             tx: PayloadBuffer::new(ring_size(sysctl::send_buffer(sk)))?,
         },
         GFP_KERNEL,

@@ -8,11 +8,16 @@ use crate::{
         ksocket::InnerSocket,
         neighbour::Neighbour,
         netdevice::LinkType,
+        skbuff::SkBuff,
         tcp_repair::{AddrPair, Snapshot},
     },
 };
 use datapath::{npu::config::Path, wire::ethernet::Link};
 use kernel::{prelude::*, sync::Arc};
+
+/// The largest segment: what an IP packet has room for beside the longest headers. The kernel's own may be larger, on
+/// loopback.
+const MAX_MSS: u32 = SkBuff::MAX_PAYLOAD as u32;
 
 /// Why segments can't take the way through an offload device.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -32,9 +37,9 @@ pub(crate) struct Route {
     /// The kernel's route when the connection was handed over.
     pub(crate) dst: Dst,
     remote: [u8; 16],
-    ttl: u8,
-    tos: u8,
     ipv6: bool,
+    /// Most payload bytes of a segment, whatever the route: what it was when the connection was handed over.
+    max_mss: u16,
 }
 
 impl Route {
@@ -55,9 +60,8 @@ impl Route {
             device,
             dst,
             remote,
-            ttl: snapshot.ttl(),
-            tos: snapshot.tos(),
             ipv6,
+            max_mss: snapshot.mss().min(MAX_MSS) as u16,
         })
     }
 
@@ -66,16 +70,22 @@ impl Route {
         Dst::of(inner.sk()).filter(|dst| dst.ifindex() == self.device.ifindex())
     }
 
-    /// The way by `dst` as the data-path wants it, for segments of up to `mss` payload bytes.
+    /// The way of `inner`'s segments by `dst` as the data-path wants it, for up to `mss` payload bytes each.
     ///
     /// # Errors
     ///
     /// [`Unreachable::NextHop`] while the next hop's address isn't known. The kernel is looking for it then.
-    pub(crate) fn path(&self, dst: &Dst, mss: u16) -> Result<Path, Unreachable> {
+    pub(crate) fn path(
+        &self,
+        inner: &InnerSocket,
+        dst: &Dst,
+        mss: u16,
+    ) -> Result<Path, Unreachable> {
+        let (ttl, tos) = inner.ip_fields(dst);
         Ok(Path {
             link: self.link(dst)?,
-            ttl: self.ttl,
-            tos: self.tos,
+            ttl,
+            tos,
             mss,
             tx_max: self.device.tx_max(self.ipv6),
             // The device decides.
@@ -101,11 +111,16 @@ impl Route {
         })
     }
 
+    /// Most payload bytes of a segment when the connection was handed over.
+    pub(crate) fn max_mss(&self) -> u16 {
+        self.max_mss
+    }
+
     /// Payload bytes of a segment that `dst` takes, with the timestamps option or without.
     pub(crate) fn mss(&self, dst: &Dst, timestamps: bool) -> u16 {
         let headers = if self.ipv6 { 40 } else { 20 } + 20 + if timestamps { 12 } else { 0 };
         let mss = dst.mtu().saturating_sub(headers);
-        mss.clamp(1, u32::from(u16::MAX)) as u16
+        mss.clamp(1, u32::from(self.max_mss)) as u16
     }
 
     /// Segments are being sent, and `progress` is being made or not: has the kernel see to it that the next hop's address

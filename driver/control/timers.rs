@@ -12,13 +12,16 @@ use super::{
 };
 use crate::{
     driver::WORK,
-    net::{context::BhDisabled, errno::ETIMEDOUT, timer::Moment},
+    net::{context::BhDisabled, errno::ETIMEDOUT, ksocket::InnerSocket, timer::Moment},
 };
 use datapath::{
-    npu::{meta::Command, proto::Timers, ConnectionConfig},
+    npu::{config::Path, meta::Command, proto::Timers, ConnectionConfig},
     units::{Bytes, Micros},
 };
-use kernel::{prelude::*, sync::atomic::Relaxed};
+use kernel::{
+    prelude::*,
+    sync::{atomic::Relaxed, Arc},
+};
 
 /// How long an acknowledgment may be delayed: the kernel's `TCP_DELACK_MIN`.
 pub(super) const DELAYED_ACK: Micros = Micros::from_millis(40);
@@ -282,9 +285,9 @@ impl Connection {
             .unwrap_or(ETIMEDOUT.into())
     }
 
-    /// Brings link-layer addresses and segment size in line with what the kernel knows of the path by now.
-    fn check_path(&self, config: &ConnectionConfig) {
-        let dst = {
+    /// Brings headers and segment size in line with what the kernel knows of the path by now.
+    pub(super) fn check_path(&self, config: &ConnectionConfig) {
+        let (dst, inner) = {
             let bh = BhDisabled::new();
             let frozen = self.frozen.lock(&bh);
             let Some(frozen) = &*frozen else { return };
@@ -293,20 +296,20 @@ impl Connection {
                 config.send.max.get(),
                 config.receive.nxt.get(),
             );
-            self.route.now(frozen.inner())
+            (self.route.now(frozen.inner()), frozen.inner().clone())
         };
         let Some(dst) = dst else {
-            // The next time the timer expires, there may be a new route.
-            return self.reroute();
+            return self.reroute(inner);
         };
-        let mss = self
-            .route
-            .mss(&dst, config.timestamps.is_some())
-            .min(config.path.mss);
-        let Ok(path) = self.route.path(&dst, mss) else {
+        let mss = self.route.mss(&dst, config.timestamps.is_some());
+        let Ok(path) = self.route.path(&inner, &dst, mss) else {
             return;
         };
-        if path.link == config.path.link && mss == config.path.mss {
+        let path = Path {
+            checksum_offload: config.path.checksum_offload,
+            ..path
+        };
+        if path == config.path {
             return;
         }
         if let Some(offload) = self.offload.as_ref() {
@@ -315,19 +318,21 @@ impl Connection {
         self.with_congestion(|congestion| congestion.policy().set_mss(Bytes(u32::from(mss))));
     }
 
-    /// Has the inner socket look for a route, which sleeps.
-    fn reroute(&self) {
+    /// The path, or what the socket's options say of it, may be another than before.
+    pub(crate) fn path_changed(&self) {
+        if let Some(config) = self.offload.as_ref().and_then(|offload| offload.config()) {
+            self.check_path(&config);
+        }
+    }
+
+    /// Has the inner socket look for a route, which sleeps. If it doesn't leave by the device, or there is no memory, it is
+    /// looked for again when the timer expires.
+    fn reroute(&self, inner: Arc<InnerSocket>) {
         let connection = self.arc();
         if let Some(work) = WORK.get() {
-            // Without memory it is tried again with the next retransmission.
             let _ = work.try_spawn(GFP_ATOMIC, move || {
-                let inner = {
-                    let bh = BhDisabled::new();
-                    let frozen = connection.frozen.lock(&bh);
-                    frozen.as_ref().map(|frozen| frozen.inner().clone())
-                };
-                if let Some(inner) = inner {
-                    let _ = inner.reroute();
+                if inner.reroute().is_ok() && connection.route.now(&inner).is_some() {
+                    connection.path_changed();
                 }
             });
         }

@@ -102,11 +102,25 @@ pub(crate) trait Device: Send + Sync {
     /// Calls `visit` with each of its counters. Process context.
     fn counters(&self, visit: &mut dyn FnMut(Group, &'static str, u64));
 
-    /// Takes no more connections; `EBUSY` if it has some and `force` isn't set.
-    fn close(&self, force: bool) -> Result;
+    /// The netdev changed: connections are told by [`Events::path_changed`]. May sleep.
+    fn netdev_changed(&self);
 
-    /// Lets go of the netdev, after [`close`](Self::close). Connections are told by [`Events::device_gone`]. May sleep.
-    fn detach(&self);
+    /// Takes no more connections; `EBUSY` if it has some and `removal` is [`Removal::Unused`].
+    fn close(&self, removal: Removal) -> Result;
+
+    /// Tells the connections by [`Events::device_gone`] and lets go of the netdev, after [`close`](Self::close). May sleep.
+    fn detach(&self, removal: Removal);
+}
+
+/// How a device is removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Removal {
+    /// By its administrator, if it has no connections.
+    Unused,
+    /// By its administrator, whatever becomes of its connections.
+    Forced,
+    /// Its netdev goes away, or it has failed.
+    Lost,
 }
 
 /// What segments carry that sockets decide.
@@ -217,6 +231,9 @@ pub(crate) trait Events: Send + Sync {
     /// arrive faster than they are delivered, later ones are dropped.
     fn punt(&self, punt: Punt, bh: &BhDisabled);
 
-    /// The device was detached: what is sent from now on is lost. Called in process context, in no particular order.
-    fn device_gone(&self);
+    /// The netdev changed in a way that segments must follow: its MTU, address or offloads.
+    fn path_changed(&self);
+
+    /// The device is being removed; what is sent after this call is lost. Called in no particular order, perhaps twice.
+    fn device_gone(&self, removal: Removal);
 }

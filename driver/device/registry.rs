@@ -3,7 +3,7 @@
 
 use super::{
     soft::{Flows, SoftDevice},
-    Device,
+    Device, Removal,
 };
 use crate::net::{
     context::rcu_barrier,
@@ -83,15 +83,15 @@ impl Registry {
 
     /// Makes the netdev `ifindex` of `net` an ordinary one again.
     ///
-    /// `ENODEV` if it is no device, `EBUSY` if it carries connections and `force` isn't set.
-    pub(crate) fn remove(&self, net: NetCookie, ifindex: u32, force: bool) -> Result {
+    /// `ENODEV` if it is no device, `EBUSY` if it carries connections and `removal` is [`Removal::Unused`].
+    pub(crate) fn remove(&self, net: NetCookie, ifindex: u32, removal: Removal) -> Result {
         let device = {
             let mut devices = self.devices.lock();
             let at = Self::position(&devices, net, ifindex).ok_or(ENODEV)?;
-            devices[at].close(force)?;
+            devices[at].close(removal)?;
             devices.remove(at).map_err(|_| ENODEV)?
         };
-        device.detach();
+        device.detach(removal);
         Ok(())
     }
 
@@ -119,15 +119,24 @@ impl Registry {
     }
 }
 
-/// Removes devices whose netdev goes away, by whatever way: unplugged, moved to another namespace, or the end of its
-/// own.
+/// Tells devices that their netdev has changed, and removes those whose netdev goes away, by whatever way: unplugged, moved
+/// to another namespace, or the end of its own.
 pub(crate) struct Observer;
 
 impl NetdevObserver for Observer {
+    fn changed(&self, netdev: &NetDevice) {
+        let device = DEVICES
+            .get()
+            .and_then(|registry| registry.find(netdev.net_cookie(), netdev.ifindex()));
+        if let Some(device) = device {
+            device.netdev_changed();
+        }
+    }
+
     fn unregister(&self, netdev: &NetDevice) {
         if let Some(registry) = DEVICES.get() {
             // Most netdevs are no device.
-            let _ = registry.remove(netdev.net_cookie(), netdev.ifindex(), true);
+            let _ = registry.remove(netdev.net_cookie(), netdev.ifindex(), Removal::Lost);
         }
     }
 }

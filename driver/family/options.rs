@@ -120,16 +120,30 @@ impl ToeSocket {
             | (uapi::SOL_TCP, uapi::TCP_KEEPINTVL)
             | (uapi::SOL_TCP, uapi::TCP_KEEPCNT)
             | (uapi::SOL_SOCKET, uapi::SO_KEEPALIVE) => Self::set_liveness(sock, connection),
-            (uapi::SOL_SOCKET, uapi::SO_MARK | uapi::SO_PRIORITY) => {
-                if let Some(offload) = connection.offload() {
-                    offload.set_marks(Marks {
-                        priority: sock.priority(),
-                        mark: sock.mark(),
-                    });
-                }
+            (uapi::SOL_SOCKET, uapi::SO_MARK | uapi::SO_PRIORITY)
+            | (uapi::SOL_IP, uapi::IP_TOS | uapi::IP_TTL)
+            | (uapi::SOL_IPV6, uapi::IPV6_TCLASS | uapi::IPV6_UNICAST_HOPS) => {
+                Self::set_ip(sock, connection);
             }
             _ => {}
         }
+    }
+
+    /// Tells the control plane what the inner socket's options want its packets to be.
+    fn set_ip(sock: &Sock<Self>, connection: &Connection) {
+        let Ok(inner) = sock.data().inner() else {
+            return;
+        };
+        if let Some(offload) = connection.offload() {
+            // IP_TOS decides the priority, too.
+            offload.set_marks(Marks {
+                priority: inner.sk().priority(),
+                mark: inner.sk().mark(),
+            });
+        }
+        // Options that routes may depend on make the kernel forget the one in use.
+        let _ = inner.reroute();
+        connection.path_changed();
     }
 
     /// Tells the control plane how long to put up with a silent peer.

@@ -3,7 +3,7 @@
 
 use super::{devices, uapi};
 use crate::{
-    driver::device::{Datapath, Device, Kind, DEVICES},
+    driver::device::{Datapath, Device, Kind, Removal, DEVICES},
     net::{
         errno::EOPNOTSUPP,
         genetlink::{Do, Dump, Listing, Message, Permission, Policy, Request},
@@ -12,8 +12,8 @@ use crate::{
 };
 use kernel::prelude::*;
 
-/// What requests about devices may contain.
-const POLICY: [Policy; uapi::DEV_DATAPATH as usize + 1] = {
+/// What requests for a new device may contain.
+const ADD: [Policy; uapi::DEV_DATAPATH as usize + 1] = {
     let mut policy = [const { Policy::REFUSED }; uapi::DEV_DATAPATH as usize + 1];
     policy[uapi::DEV_IFINDEX as usize] = Policy::u32_at_least(1);
     policy[uapi::DEV_KIND as usize] = Policy::u32_at_most(uapi::DEV_KIND_SOFT as i16);
@@ -21,13 +21,24 @@ const POLICY: [Policy; uapi::DEV_DATAPATH as usize + 1] = {
     policy
 };
 
+/// What requests to remove a device may contain.
+const DEL: [Policy; uapi::DEV_FORCE as usize + 1] = {
+    let mut policy = [const { Policy::REFUSED }; uapi::DEV_FORCE as usize + 1];
+    policy[uapi::DEV_IFINDEX as usize] = Policy::u32_at_least(1);
+    policy[uapi::DEV_FORCE as usize] = Policy::FLAG;
+    policy
+};
+
+/// What requests to show a device may contain.
+const GET: [Policy; uapi::DEV_IFINDEX as usize + 1] = [Policy::REFUSED, Policy::u32_at_least(1)];
+
 /// `dev-add`. The policy leaves one kind of device and one data-path to choose.
 pub(super) struct Add;
 
 impl Do for Add {
     const CMD: u8 = uapi::CMD_DEV_ADD as u8;
     const PERMISSION: Permission = Permission::NetAdmin;
-    const POLICY: &'static [Policy] = &POLICY;
+    const POLICY: &'static [Policy] = &ADD;
 
     fn run(request: &Request<'_>) -> Result {
         let ifindex = request.u32(uapi::DEV_IFINDEX)?;
@@ -46,14 +57,19 @@ pub(super) struct Del;
 impl Do for Del {
     const CMD: u8 = uapi::CMD_DEV_DEL as u8;
     const PERMISSION: Permission = Permission::NetAdmin;
-    const POLICY: &'static [Policy] = &POLICY;
+    const POLICY: &'static [Policy] = &DEL;
 
     fn run(request: &Request<'_>) -> Result {
         let ifindex = request.u32(uapi::DEV_IFINDEX)?;
+        let mode = if request.flag(uapi::DEV_FORCE) {
+            Removal::Forced
+        } else {
+            Removal::Unused
+        };
         DEVICES
             .get()
             .ok_or(ENODEV)?
-            .remove(request.net().cookie(), ifindex, false)
+            .remove(request.net().cookie(), ifindex, mode)
     }
 }
 
@@ -63,7 +79,7 @@ pub(super) struct Get;
 impl Do for Get {
     const CMD: u8 = uapi::CMD_DEV_GET as u8;
     const PERMISSION: Permission = Permission::All;
-    const POLICY: &'static [Policy] = &POLICY;
+    const POLICY: &'static [Policy] = &GET;
 
     fn run(request: &Request<'_>) -> Result {
         let ifindex = request.u32(uapi::DEV_IFINDEX)?;

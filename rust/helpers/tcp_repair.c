@@ -228,11 +228,39 @@ static struct dst_entry *valid_route(struct sock *sk)
 	return __sk_dst_get(sk);
 }
 
+static bool is_ipv6(const struct sock *sk)
+{
+#if IS_ENABLED(CONFIG_IPV6)
+	return sk->sk_family == AF_INET6 && !ipv6_addr_v4mapped(&sk->sk_v6_daddr);
+#else
+	return false;
+#endif
+}
+
+/* What the socket's options and its route @dst put into the headers of its packets. */
+struct toe_ip_fields toe_helper_ip_fields(struct sock *sk, struct dst_entry *dst)
+{
+	struct toe_ip_fields fields;
+	int ttl;
+
+#if IS_ENABLED(CONFIG_IPV6)
+	if (is_ipv6(sk)) {
+		ttl = READ_ONCE(inet6_sk(sk)->hop_limit);
+		fields.ttl = ttl < 0 ? ip6_dst_hoplimit(dst) : ttl;
+		fields.tos = READ_ONCE(inet6_sk(sk)->tclass);
+		return fields;
+	}
+#endif
+	ttl = READ_ONCE(inet_sk(sk)->uc_ttl);
+	fields.ttl = ttl < 0 ? ip4_dst_hoplimit(dst) : ttl;
+	fields.tos = READ_ONCE(inet_sk(sk)->tos);
+	return fields;
+}
+
 static int snapshot_ip(struct sock *sk, struct toe_tcp_snapshot *snap)
 {
 	const struct inet_sock *inet = inet_sk(sk);
 	struct dst_entry *dst = valid_route(sk);
-	int ttl = READ_ONCE(inet->uc_ttl);
 
 	snap->local_port = ntohs(inet->inet_sport);
 	snap->remote_port = ntohs(inet->inet_dport);
@@ -241,20 +269,15 @@ static int snapshot_ip(struct sock *sk, struct toe_tcp_snapshot *snap)
 	if (dst_xfrm(dst))
 		return TOE_TCP_IPSEC;
 #if IS_ENABLED(CONFIG_IPV6)
-	if (sk->sk_family == AF_INET6 && !ipv6_addr_v4mapped(&sk->sk_v6_daddr)) {
-		ttl = READ_ONCE(inet6_sk(sk)->hop_limit);
+	if (is_ipv6(sk)) {
 		snap->ipv6 = true;
 		memcpy(snap->local_addr, &inet6_sk(sk)->saddr, 16);
 		memcpy(snap->remote_addr, &sk->sk_v6_daddr, 16);
-		snap->ttl = ttl < 0 ? ip6_dst_hoplimit(dst) : ttl;
-		snap->tos = inet6_sk(sk)->tclass;
 		return TOE_TCP_MOVABLE;
 	}
 #endif
 	memcpy(snap->local_addr, &inet->inet_saddr, 4);
 	memcpy(snap->remote_addr, &inet->inet_daddr, 4);
-	snap->ttl = ttl < 0 ? ip4_dst_hoplimit(dst) : ttl;
-	snap->tos = READ_ONCE(inet->tos);
 	return TOE_TCP_MOVABLE;
 }
 

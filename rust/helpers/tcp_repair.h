@@ -5,6 +5,7 @@
 
 #include <linux/types.h>
 
+struct dst_entry;
 struct sk_buff;
 struct sock;
 struct socket;
@@ -58,8 +59,6 @@ struct toe_tcp_snapshot {
 	u8 wscale_ok;
 	u8 snd_wscale;
 	u8 rcv_wscale;
-	u8 ttl;
-	u8 tos;
 	u8 quick_acks;
 	u8 ack_owed;
 	u8 nodelay;
@@ -67,9 +66,16 @@ struct toe_tcp_snapshot {
 	char congestion[16];
 };
 
+/* Fields of an IP header. */
+struct toe_ip_fields {
+	u8 ttl;
+	u8 tos;
+};
+
 int toe_helper_tcp_filter_init(void);
 void toe_helper_tcp_filter_exit(void);
 int toe_helper_tcp_snapshot(struct sock *sk, struct toe_tcp_snapshot *snap);
+struct toe_ip_fields toe_helper_ip_fields(struct sock *sk, struct dst_entry *dst);
 struct sk_buff *toe_helper_tcp_received(struct sock *sk, struct sk_buff *prev, u32 *offset, u32 *len);
 void toe_helper_tcp_freeze(struct sock *sk);
 void toe_helper_tcp_sync(struct sock *sk, u32 snd_una, u32 snd_nxt, u32 rcv_nxt);

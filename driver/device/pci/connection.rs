@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     driver::{
-        device::{Events, Hold, Install, Marks, OffloadedConnection, Refusal},
+        device::{Events, Hold, Install, Marks, OffloadedConnection, Refusal, Removal},
         family::stream::PayloadBuffers,
         WORK,
     },
@@ -100,7 +100,7 @@ impl WorkItem for PciConnection {
 
     /// The NIC has stopped the connection.
     fn run(this: Arc<Self>) {
-        this.events.device_gone();
+        this.events.device_gone(Removal::Lost);
     }
 }
 

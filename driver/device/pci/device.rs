@@ -8,7 +8,7 @@ use super::{
 use crate::{
     driver::device::{
         counters::{Counter, Totals},
-        Claim, Datapath, Device, Group, Hold, Install, Kind, OffloadedConnection, Refusal,
+        Claim, Datapath, Device, Group, Hold, Install, Kind, OffloadedConnection, Refusal, Removal,
     },
     net::{
         context::{new_bh_spinlock, BhDisabled, BhSpinLock},
@@ -286,19 +286,25 @@ impl Device for PciDevice {
         }
     }
 
-    fn close(&self, force: bool) -> Result {
+    fn netdev_changed(&self) {
+        self.offload
+            .table
+            .for_each(|connection| connection.events().path_changed());
+    }
+
+    fn close(&self, removal: Removal) -> Result {
         self.closed.xchg(true, Full);
-        if force || self.connections() == 0 {
+        if removal != Removal::Unused || self.connections() == 0 {
             return Ok(());
         }
         self.closed.store(false, Relaxed);
         Err(EBUSY)
     }
 
-    fn detach(&self) {
+    fn detach(&self, removal: Removal) {
         self.offload
             .table
-            .for_each(|connection| connection.events().device_gone());
+            .for_each(|connection| connection.events().device_gone(removal));
     }
 }
 

@@ -67,6 +67,10 @@ impl Claim for SoftClaim {
         let State::Claimed(Held(held)) = &mut *state else {
             return Err(Refusal::InUse);
         };
+        if link.is_closed() {
+            // Nobody would be told.
+            return Err(Refusal::DeviceGone);
+        }
         let mut held = held.take();
         *state = State::Live(live);
         self.installed = true;

@@ -9,7 +9,9 @@ use super::{
 };
 use crate::{
     driver::{
-        device::{counters::Totals, Events, Hold, Install, Marks, OffloadedConnection, Refusal},
+        device::{
+            counters::Totals, Events, Hold, Install, Marks, OffloadedConnection, Refusal, Removal,
+        },
         family::stream::PayloadBuffers,
     },
     net::{
@@ -250,10 +252,17 @@ impl Flow {
         }
     }
 
-    /// Tells the owner that the device is gone.
-    pub(super) fn device_gone(&self) {
+    /// Tells the owner that the netdev has changed.
+    pub(super) fn path_changed(&self) {
         if let Some(events) = self.run(|live, _, _, _| live.events.clone()) {
-            events.device_gone();
+            events.path_changed();
+        }
+    }
+
+    /// Tells the owner that the device is removed. A flow that is claimed only will never be live.
+    pub(super) fn device_gone(&self, removal: Removal) {
+        if let Some(events) = self.run(|live, _, _, _| live.events.clone()) {
+            events.device_gone(removal);
         }
     }
 

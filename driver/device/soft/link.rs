@@ -5,7 +5,7 @@ use super::flow::Flow;
 use crate::{
     driver::device::{
         counters::{Counter, Rejects, Totals},
-        Group, Refusal,
+        Group, Refusal, Removal,
     },
     net::{
         clock,
@@ -22,6 +22,7 @@ use kernel::{
     sync::{
         aref::ARef,
         atomic::{Atomic, Full, Relaxed},
+        barrier::smp_mb,
         Arc, ArcBorrow,
     },
 };
@@ -192,8 +193,9 @@ impl Link {
             }
         });
         added?;
-        // Whoever closes the device looks for flows after it has said so.
-        if self.closed.load(Relaxed) {
+        // Whoever closes the device looks for flows after it has said so: one of both sees what the other did.
+        smp_mb();
+        if self.is_closed() {
             drop(self.remove_flow(key));
             return Err(Refusal::DeviceGone);
         }
@@ -220,27 +222,29 @@ impl Link {
         self.connections.load(Relaxed)
     }
 
-    /// Takes no more flows; `EBUSY` if there are some and `force` isn't set.
-    pub(super) fn close(&self, force: bool) -> Result {
+    /// Takes no more flows; `EBUSY` if there are some and `removal` is [`Removal::Unused`].
+    pub(super) fn close(&self, removal: Removal) -> Result {
         self.closed.xchg(true, Full);
-        if force || self.connections() == 0 {
+        if removal != Removal::Unused || self.connections() == 0 {
             return Ok(());
         }
         self.closed.store(false, Relaxed);
         Err(EBUSY)
     }
 
-    /// Lets go of the netdev, and tells the owners of the flows.
-    pub(super) fn detach(&self) {
+    /// Whether no flow may be added, or begin, any more.
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.load(Relaxed)
+    }
+
+    /// Tells the owners of the flows there are that the device is removed.
+    pub(super) fn disown_flows(&self, removal: Removal) {
+        self.for_each_flow(|flow| flow.device_gone(removal));
+    }
+
+    /// Lets go of the netdev. May sleep.
+    pub(super) fn release_netdev(&self) {
         drop(self.netdev.take());
-        let mut flows = KVec::new();
-        self.for_each_flow(|flow| {
-            // Who isn't told finds out by timeouts.
-            let _ = flows.push(Arc::from(flow), GFP_ATOMIC);
-        });
-        for flow in &flows {
-            flow.device_gone();
-        }
     }
 
     /// Queues frames on the netdev, in order. No lock of a flow may be held.

@@ -17,7 +17,7 @@ mod tests;
 
 pub(super) use link::Flows;
 
-use super::{counters::Totals, Claim, Datapath, Device, Group, Kind, Refusal};
+use super::{counters::Totals, Claim, Datapath, Device, Group, Kind, Refusal, Removal};
 use crate::net::{
     context::BhDisabled,
     netdevice::{LinkType, Name, NetDevice, Rtnl},
@@ -114,12 +114,17 @@ impl Device for SoftDevice {
         self.link.visit_counters(visit);
     }
 
-    fn close(&self, force: bool) -> Result {
-        self.link.close(force)
+    fn netdev_changed(&self) {
+        self.link.for_each_flow(|flow| flow.path_changed());
     }
 
-    fn detach(&self) {
+    fn close(&self, removal: Removal) -> Result {
+        self.link.close(removal)
+    }
+
+    fn detach(&self, removal: Removal) {
+        self.link.disown_flows(removal);
         drop(self.hook.lock().take());
-        self.link.detach();
+        self.link.release_netdev();
     }
 }

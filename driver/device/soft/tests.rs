@@ -4,7 +4,8 @@
 use crate::{
     driver::{
         device::{
-            Claim, Device, Events, Install, Marks, OffloadedConnection, Punt, Refusal, DEVICES,
+            Claim, Device, Events, Install, Marks, OffloadedConnection, Punt, Refusal, Removal,
+            DEVICES,
         },
         family::stream::PayloadBuffers,
     },
@@ -83,7 +84,9 @@ impl Events for End {
         self.punts.add(1, Relaxed);
     }
 
-    fn device_gone(&self) {
+    fn path_changed(&self) {}
+
+    fn device_gone(&self, _: Removal) {
         self.gone.store(true, Relaxed);
     }
 }
@@ -186,9 +189,9 @@ fn loopback() -> Result<Arc<dyn Device>> {
     registry.find(Net::init().cookie(), LOOPBACK).ok_or(ENODEV)
 }
 
-fn remove_loopback(force: bool) -> Result {
+fn remove_loopback(removal: Removal) -> Result {
     let registry = DEVICES.get().ok_or(ENODEV)?;
-    registry.remove(Net::init().cookie(), LOOPBACK, force)
+    registry.remove(Net::init().cookie(), LOOPBACK, removal)
 }
 
 #[kunit_tests(toe_soft)]
@@ -231,14 +234,19 @@ mod tests {
         let counters = flow_b.counters().ok_or(EINVAL)?;
         assert_eq!(counters.rx_bytes, SIZE as u64);
         flow_a.send_reset();
-        assert_eq!(remove_loopback(false), Err(EBUSY));
+        assert_eq!(remove_loopback(Removal::Unused), Err(EBUSY));
         assert!(flow_a.remove().is_some_and(|last| last.receive.fin));
         assert!(flow_a.remove().is_none());
         assert!(send(&*flow_a, 0, Command::ACK_NOW).is_err());
         assert_eq!(device.connections(), 1);
-        assert_eq!(remove_loopback(true), Ok(()));
+        let mut claim_late = device.claim(&tuple(1, 2)).map_err(|_| EINVAL)?;
+        assert_eq!(remove_loopback(Removal::Forced), Ok(()));
         assert!(b.gone.load(Relaxed));
         assert_eq!(b.punts.load(Relaxed), 1);
+        let config_late = config(tuple(1, 2), 0, 0, tx_max);
+        let late = install(&mut *claim_late, &config_late, &a);
+        assert_eq!(late.err(), Some(Refusal::DeviceGone));
+        drop(claim_late);
         flow_b.remove();
         assert_eq!(device.connections(), 0);
         assert_eq!(device.claim(&tuple(1, 2)).err(), Some(Refusal::DeviceGone));

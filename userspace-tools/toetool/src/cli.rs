@@ -55,6 +55,9 @@ pub enum DevCommand {
     Del {
         /// Name of the netdev.
         netdev: String,
+        /// Abort the connections that it carries.
+        #[arg(short, long)]
+        force: bool,
     },
     /// Show devices.
     Show {

@@ -61,7 +61,11 @@ impl fmt::Display for Error {
             Self::NoDevice(name) => write!(f, "{name} is no device: make it one with 'toetool dev add {name}'"),
             Self::DeviceExists(name) => write!(f, "{name} is a device already: 'toetool dev show {name}' shows it"),
             Self::DeviceBusy(name) => {
-                write!(f, "{name} carries connections: close those that 'toetool conn --dev {name}' lists first")
+                write!(
+                    f,
+                    "{name} carries connections: close those that 'toetool conn --dev {name}' lists, or abort them \
+                     with --force"
+                )
             }
             Self::Refused(errno, None) => write!(f, "the kernel refused: {}", errno.desc()),
             Self::Refused(errno, Some(why)) => write!(f, "the kernel refused: {why} ({})", errno.desc()),

@@ -45,7 +45,7 @@ fn run(cli: &Cli) -> Result<()> {
     let mut channel = Channel::open()?;
     match &cli.command {
         Command::Dev(DevCommand::Add { netdev, kind, datapath }) => dev_add(&mut channel, netdev, *kind, *datapath),
-        Command::Dev(DevCommand::Del { netdev }) => dev_del(&mut channel, netdev),
+        Command::Dev(DevCommand::Del { netdev, force }) => dev_del(&mut channel, netdev, *force),
         Command::Dev(DevCommand::Show { netdev }) => {
             let devices = dev_show(&mut channel, netdev.as_deref())?;
             print(cli, &devices, || text::devices(&devices))
@@ -89,8 +89,11 @@ fn dev_add(channel: &mut Channel, netdev: &str, kind: DevKind, datapath: Datapat
     })
 }
 
-fn dev_del(channel: &mut Channel, netdev: &str) -> Result<()> {
-    let attrs = attr::Builder::default().u32(dev::IFINDEX, ifindex(netdev)?);
+fn dev_del(channel: &mut Channel, netdev: &str, force: bool) -> Result<()> {
+    let mut attrs = attr::Builder::default().u32(dev::IFINDEX, ifindex(netdev)?);
+    if force {
+        attrs = attrs.bytes(dev::FORCE, Vec::new());
+    }
     channel.request(cmd::DEV_DEL, attrs.build()).map(drop).map_err(|e| match e {
         Error::Refused(Errno::ENODEV, _) => Error::NoDevice(netdev.to_string()),
         Error::Refused(Errno::EBUSY, _) => Error::DeviceBusy(netdev.to_string()),

@@ -47,6 +47,7 @@ numbers! {
         DATAPATH = 4,
         CONNECTIONS = 5,
         MAX_CONNECTIONS = 6,
+        FORCE = 7,
     }
 }
 
