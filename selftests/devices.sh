@@ -178,7 +178,144 @@ for kind in tun_offloads macvlan bridge bond; do
 	ktap_test "${kind}_ipv6" carries "$kind" toe toe 6
 done
 
+# event SERVER CLIENT TEST: a test of sockets_device on a link of its own
+event() {
+	local output
+	fresh && link_veth && topo_addresses && ends "$1" "$2" 4 && output=$(./sockets_device "$3") && return
+	echo "$output"
+	return 1
+}
+
+# What kernel TCP does, where there is a comparison.
+for test in netdev_deleted namespace_deleted; do
+	ktap_test "tcp_$test" event tcp tcp "$test"
+done
+for test in netdev_deleted{,__in_use} device_removed{,__while_closing} namespace_deleted; do
+	ktap_test "$test" event toe tcp "$test"
+done
+
+# options SERVER CLIENT 4|6: reach the wire when they are set after the hand-over
+options() {
+	fresh && link_veth && topo_addresses && ends "$@" && all_offloaded 4 ./sockets_device 'options_*'
+}
+ktap_test tcp_options options tcp tcp 4
+ktap_test options options toe tcp 4
+ktap_test options_ipv6 options tcp toe 6
+
+# Until it is over, the link is disturbed by COMMAND...
+disturbed() {
+	local transfer status
+	./transfer -n 6M -m edge &
+	transfer=$!
+	while [ -d "/proc/$transfer" ]; do
+		"$@" || break
+	done
+	wait "$transfer"
+}
+
+mtu_changes() {
+	local mtu ns
+	for mtu in 1000 700 1400 1500; do
+		for ns in "$SERVER_NS" "$CLIENT_NS"; do
+			ip -n "$ns" link set "$LINK" mtu "$mtu" || return
+		done
+		sleep 0.05
+	done
+}
+
+neighbour_flushes() {
+	ip -n "$SERVER_NS" neigh flush dev "$LINK" && ip -n "$CLIENT_NS" neigh flush dev "$LINK" && sleep 0.1
+}
+
+link_flaps() {
+	sleep 0.2
+	ip -n "$SERVER_NS" link set "$LINK" down && ip -n "$SERVER_NS" link set "$LINK" up
+}
+
+# Segments take another way, in and out, than when the connection began.
+route_changes() {
+	ip -n "$CLIENT_NS" route replace 10.77.0.1 dev other0 && ip -n "$SERVER_NS" route replace 10.77.0.2 dev other0 &&
+		sleep 0.1 &&
+		ip -n "$CLIENT_NS" route del 10.77.0.1 && ip -n "$SERVER_NS" route del 10.77.0.2 && sleep 0.1
+}
+
+# goes_on SERVER CLIENT COMMAND...: so does a transfer
+goes_on() {
+	local server=$1 client=$2 ns
+	shift 2
+	fresh && link_veth && topo_addresses && topo_veth other0 || return
+	for ns in "$SERVER_NS" "$CLIENT_NS"; do
+		ip -n "$ns" link set other0 up || return
+	done
+	ends "$server" "$client" 4 && all_offloaded 1 disturbed "$@"
+}
+
+for event in mtu_changes neighbour_flushes link_flaps route_changes; do
+	ktap_test "tcp_$event" goes_on tcp tcp "$event"
+	ktap_test "$event" goes_on toe tcp "$event"
+done
+
+# routed: the namespaces are joined by a router
+ROUTER_NS=toe_r
+routed() {
+	fresh
+	ip netns add "$ROUTER_NS" 2>/dev/null
+	ip link add "$LINK" netns "$SERVER_NS" type veth peer name left netns "$ROUTER_NS" &&
+		ip link add "$LINK" netns "$CLIENT_NS" type veth peer name right netns "$ROUTER_NS" &&
+		ip -n "$SERVER_NS" addr add 10.77.0.1/32 dev "$LINK" && ip -n "$CLIENT_NS" addr add 10.77.0.2/32 dev "$LINK" &&
+		ip -n "$ROUTER_NS" addr add 10.77.0.3/32 dev left && ip -n "$ROUTER_NS" link set left up &&
+		ip -n "$ROUTER_NS" link set right up && ip -n "$SERVER_NS" link set "$LINK" up &&
+		ip -n "$CLIENT_NS" link set "$LINK" up && ip -n "$SERVER_NS" route add default dev "$LINK" &&
+		ip -n "$CLIENT_NS" route add default dev "$LINK" && ip -n "$ROUTER_NS" route add 10.77.0.1 dev left &&
+		ip -n "$ROUTER_NS" route add 10.77.0.2 dev right && ip -n "$ROUTER_NS" addr add 10.77.0.4/32 dev right &&
+		ip netns exec "$ROUTER_NS" sysctl -qw net.ipv4.ip_forward=1 net.ipv4.conf.{left,right}.proxy_arp=1
+}
+
+# narrow SIDE ADDRESS: packets to it must not be longer than 800 bytes there
+narrow() {
+	ip -n "$ROUTER_NS" route replace "$2" dev "$1" mtu lock 800
+}
+
+narrow_both() {
+	sleep 0.2
+	narrow left 10.77.0.1 && narrow right 10.77.0.2
+}
+
+# path_narrows SERVER CLIENT: ICMP says in mid-transfer that packets are too large
+path_narrows() {
+	routed && ends "$1" "$2" 4 && all_offloaded 1 disturbed narrow_both
+}
+
+# fragmented SERVER CLIENT: what the client sends arrives in fragments
+fragmented() {
+	routed && ip netns exec "$CLIENT_NS" sysctl -qw net.ipv4.ip_no_pmtu_disc=1 &&
+		narrow left 10.77.0.1 && ends "$1" "$2" 4 && all_offloaded 1 ./transfer -n 8M:1M || return
+	# shellcheck disable=SC2016	# awk's fields
+	[ "$(ip netns exec "$SERVER_NS" awk '$1 == "Ip:" { n = $16 } END { print n }' /proc/net/snmp)" -gt 2000 ]
+}
+
+for event in path_narrows fragmented; do
+	ktap_test "tcp_$event" "$event" tcp tcp
+	ktap_test "$event" "$event" toe tcp
+done
+
+# The module stays as long as there are sockets of its, and goes then, devices or not.
+module_unloads() {
+	local holder status=0
+	fresh && link_veth && topo_addresses && ends toe toe 4 && ./transfer -n 1M || return
+	ip netns exec "$SERVER_NS" toe_run socat -u TCP-LISTEN:7777 - >/dev/null 2>&1 &
+	holder=$!
+	until_true grep -q '^toe .* [1-9][0-9]* ' /proc/modules || status=1
+	! rmmod toe 2>/dev/null || status=1
+	kill "$holder"
+	wait "$holder"
+	[ "$status" -eq 0 ] && until_true rmmod toe
+}
+ktap_test module_unloads module_unloads
+
 ktap_run "$@"
 status=$?
+fresh
 topo_down
+ip netns del "$ROUTER_NS" 2>/dev/null
 exit "$status"
