@@ -222,8 +222,8 @@ def selftests(kernel, name, seconds, patterns, environment=""):
     """The suites, divided between virtual machines: much of a suite is waiting."""
     run = f"{environment}/payload/selftests/run.sh "
     if patterns:
-        return [in_vm(kernel, name, seconds, "--nics", run + shlex.join(patterns))]
-    return [in_vm(kernel, f"{name}-{part}", seconds, "--nics", f"{run}--part {part}/{PARTS}") for part in range(1, PARTS + 1)]
+        return [in_vm(kernel, name, seconds, "--virtio", run + shlex.join(patterns))]
+    return [in_vm(kernel, f"{name}-{part}", seconds, "--virtio", f"{run}--part {part}/{PARTS}") for part in range(1, PARTS + 1)]
 
 
 def groups(args):

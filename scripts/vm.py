@@ -240,7 +240,7 @@ def qemu(args, kernel, work, console):
     command += disk("guest", CACHE / "guest.squashfs") + disk("payload", payload(args, work))
     if kernel.modules:
         command += disk("modules", kernel.modules)
-    if args.nics:
+    if args.virtio:
         for name in "ab":
             command += ["-netdev", f"hubport,id=nic-{name},hubid=0", "-device", f"virtio-net-pci,netdev=nic-{name}"]
     if args.count:
@@ -350,7 +350,7 @@ def arguments():
     parser.add_argument("--accel", default=os.environ.get("TOE_ACCEL", "auto"), choices=["auto", "tcg", "kvm"])
     parser.add_argument("--append", action="append", default=[], help="more kernel command line")
     parser.add_argument("--qemu", action="append", default=[], help="more QEMU arguments, in one string")
-    parser.add_argument("--nics", action="store_true", help="two virtio-net NICs, joined by a wire")
+    parser.add_argument("--virtio", action="store_true", help="two virtio-net NICs, joined by a wire")
     parser.add_argument("--nic", action="store_true",
                         help=f"a TOE NIC (its driver is toe.ko), connected to an interface with {NIC_ADDRESSES[0]}")
     parser.add_argument("--nic-options", default="", help="more options for toe-nic, in one string")
