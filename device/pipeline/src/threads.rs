@@ -4,7 +4,7 @@
 //!
 //! Credits bound what is under way in each flow-group before and after its protocol stage. Every channel and reorder
 //! buffer has room for as many bursts as there are credits, so that sending never blocks, and no cycle of waiting can
-//! arise: who gives credits back never waits for any.
+//! arise: the protocol stage waits only for credits of the second kind, and who gives those back waits for none.
 
 use crate::nic::{Nic, Stage};
 use crate::reorder::ReorderBuffer;
