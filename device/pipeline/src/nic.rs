@@ -53,8 +53,8 @@ pub enum Completion {
 
 /// What a NIC does for the executors: payload transfer, the wire, the context queues.
 ///
-/// Nothing can fail for the data-path: what can't be transmitted is lost, and what a broken host does to its buffers and
-/// queues is between it and the NIC.
+/// Nothing can fail for the data-path: what can't be transmitted is lost. A NIC that can't reach a connection's buffers
+/// remembers that, delivers nothing of the connection from then on, and asks for its removal.
 pub trait Nic: Send + Sync + 'static {
     /// A received frame, with its Ethernet header.
     type Frame: AsRef<[u8]> + Send + 'static;

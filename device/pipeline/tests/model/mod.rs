@@ -63,6 +63,8 @@ pub struct TestNic {
     pub strangers: Mutex<Vec<Vec<u8>>>,
     /// Answered fences.
     pub fences: Mutex<Vec<u64>>,
+    /// Who holds it stops all stages.
+    pub gate: Mutex<()>,
     delays: Delays,
     turns: AtomicU64,
     start: Instant,
@@ -81,6 +83,7 @@ impl TestNic {
             hosts: (0..connections).map(host).collect(),
             strangers: Mutex::default(),
             fences: Mutex::default(),
+            gate: Mutex::new(()),
             delays,
             turns: AtomicU64::new(0),
             start: Instant::now(),
@@ -210,6 +213,7 @@ impl Nic for TestNic {
     }
 
     fn enter(&self, stage: Stage) {
+        drop(self.gate.lock());
         if self.delays.one_in == 0 || stage == Stage::Exit {
             return;
         }
