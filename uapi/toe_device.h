@@ -663,6 +663,8 @@ enum toe_stat {
 	TOE_STAT_STALE_COMMANDS,
 	TOE_STAT_CONNECTIONS_STOPPED,
 	TOE_STAT_QUEUES_STOPPED,
+	TOE_STAT_KICKS,			/* of all queues together */
+	TOE_STAT_INTERRUPTS,
 	/* sums over connections; in the order of struct toe_connection_counters */
 	TOE_STAT_COUNTERS = 32,
 	/* segments dropped, by reason */

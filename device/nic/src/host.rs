@@ -6,42 +6,61 @@ use crate::{
     layout::NO_VECTOR,
     memory::{Doorbells, Memory},
 };
-use std::{fs::File, io};
+use std::{
+    fs::File,
+    io,
+    sync::{
+        atomic::{AtomicU64, Ordering},
+        Arc,
+    },
+};
 
 /// MSI-X vectors, each an eventfd once the host has set it up.
-pub struct Vectors(Vec<Option<File>>);
+pub struct Vectors {
+    eventfds: Vec<Option<File>>,
+    raised: AtomicU64,
+}
 
 impl Vectors {
     /// `count` vectors that nobody listens to.
     pub fn new(count: u16) -> Self {
-        Self((0..count).map(|_| None).collect())
+        Self {
+            eventfds: (0..count).map(|_| None).collect(),
+            raised: AtomicU64::new(0),
+        }
     }
 
     /// How many there are.
     pub fn count(&self) -> u16 {
-        self.0.len() as u16
+        self.eventfds.len() as u16
     }
 
     /// Whether an interrupt of a queue may be `vector`.
     pub fn valid(&self, vector: u16) -> bool {
-        vector == NO_VECTOR || usize::from(vector) < self.0.len()
+        vector == NO_VECTOR || usize::from(vector) < self.eventfds.len()
     }
 
     /// Has `vector` signalled by writing to `eventfd`.
     pub fn set(&mut self, vector: usize, eventfd: Option<File>) {
-        if let Some(place) = self.0.get_mut(vector) {
+        if let Some(place) = self.eventfds.get_mut(vector) {
             *place = eventfd;
         }
     }
 
     /// Has no vector signalled any more.
     pub fn clear(&mut self) {
-        self.0.iter_mut().for_each(|place| *place = None);
+        self.eventfds.iter_mut().for_each(|place| *place = None);
+    }
+
+    /// How many interrupts were raised.
+    pub fn raised(&self) -> u64 {
+        self.raised.load(Ordering::Relaxed)
     }
 
     /// Raises an interrupt.
     pub fn raise(&self, vector: u16) {
-        if let Some(Some(eventfd)) = self.0.get(usize::from(vector)) {
+        if let Some(Some(eventfd)) = self.eventfds.get(usize::from(vector)) {
+            self.raised.fetch_add(1, Ordering::Relaxed);
             // It can only fail if the counter is full, and then the interrupt is raised already.
             let _ = rustix::io::write(eventfd, &1u64.to_ne_bytes());
         }
@@ -56,6 +75,8 @@ pub struct Host {
     pub doorbells: Doorbells,
     /// The interrupts.
     pub vectors: Vectors,
+    /// How often it kicked a queue.
+    pub kicks: Arc<AtomicU64>,
 }
 
 impl Host {
@@ -65,6 +86,7 @@ impl Host {
             memory: Memory::default(),
             doorbells: Doorbells::new(doorbells)?,
             vectors: Vectors::new(vectors),
+            kicks: Arc::default(),
         })
     }
 }

@@ -18,7 +18,7 @@ use std::{
     os::fd::{AsFd, OwnedFd},
     path::Path,
     sync::{
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
         Arc, Mutex, MutexGuard, PoisonError,
     },
     thread,
@@ -130,6 +130,7 @@ struct Backend {
     shared: Arc<Shared>,
     config: Config,
     space: ConfigSpace,
+    kicks: Arc<AtomicU64>,
 }
 
 impl Backend {
@@ -158,6 +159,7 @@ impl Backend {
             if offset >= PAGE_SIZE {
                 // All queues are looked at, whoever is kicked.
                 if offset % PAGE_SIZE == reg::KICK {
+                    self.kicks.fetch_add(1, Ordering::Relaxed);
                     self.shared.wake();
                 }
             } else if offset % 4 == 0 {
@@ -314,8 +316,14 @@ fn irq(index: u32, vectors: u16) -> IrqInfo {
 
 /// Serves the device at the UNIX socket `path`, to one host after the other.
 pub fn serve(shared: Arc<Shared>, path: &Path) -> Result<()> {
-    let (config, doorbells) =
-        shared.with(|nic| (nic.config().clone(), nic.host.doorbells.raw_fd()));
+    let (config, doorbells, kicks) = shared.with(|nic| {
+        let host = &nic.host;
+        (
+            nic.config().clone(),
+            host.doorbells.raw_fd(),
+            Arc::clone(&host.kicks),
+        )
+    });
     let regions = (0..VFIO_PCI_NUM_REGIONS)
         .map(|index| region(index, &config, doorbells))
         .collect();
@@ -330,6 +338,7 @@ pub fn serve(shared: Arc<Shared>, path: &Path) -> Result<()> {
         space: ConfigSpace::new(&config),
         shared,
         config,
+        kicks,
     };
     let engine = Arc::clone(&backend.shared);
     thread::Builder::new()

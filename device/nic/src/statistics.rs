@@ -18,7 +18,7 @@ const PORT: [&str; 8] = [
     "tx-dropped",
 ];
 
-const OFFLOAD: [&str; 8] = [
+const OFFLOAD: [&str; 10] = [
     "connections",
     "installed",
     "held",
@@ -27,6 +27,8 @@ const OFFLOAD: [&str; 8] = [
     "stale-commands",
     "connections-stopped",
     "queues-stopped",
+    "kicks",
+    "interrupts",
 ];
 
 const COUNTERS: [&str; 13] = [

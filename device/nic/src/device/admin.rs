@@ -350,7 +350,7 @@ impl Running {
     }
 
     fn get_stats(&mut self, call: &Call<'_>) -> Answer {
-        let values = self.statistics(call.link);
+        let values = self.statistics(call.host, call.link);
         let count = values.len().min(call.command.output_len.get() as usize / 8);
         let bytes: Vec<u8> = values[..count]
             .iter()

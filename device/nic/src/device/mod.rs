@@ -289,7 +289,7 @@ impl Nic {
     /// Everything that is counted.
     pub fn statistics(&self) -> [u64; stat::END] {
         match &self.running {
-            Some(running) => running.statistics(&self.link),
+            Some(running) => running.statistics(&self.host, &self.link),
             None => {
                 let mut values = [0; stat::END];
                 values[..self.link.stats.len()].copy_from_slice(&self.link.stats);

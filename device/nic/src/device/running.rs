@@ -20,7 +20,7 @@ use crate::{
     },
 };
 use datapath::{units::Micros, wire::ethernet};
-use std::time::Instant;
+use std::{sync::atomic::Ordering, time::Instant};
 
 /// Entries and frames handled of one queue before the next has its turn.
 const BUDGET: u32 = 64;
@@ -388,10 +388,12 @@ impl Running {
         self.for_each_queue(|queue| queue.set_need_kick(host, false));
     }
 
-    pub(super) fn statistics(&self, link: &Link) -> [u64; stat::END] {
+    pub(super) fn statistics(&self, host: &Host, link: &Link) -> [u64; stat::END] {
         let mut values = [0; stat::END];
         values[..link.stats.len()].copy_from_slice(&link.stats);
         values[stat::QUEUES_STOPPED] = self.queues_stopped;
+        values[stat::KICKS] = host.kicks.load(Ordering::Relaxed);
+        values[stat::INTERRUPTS] = host.vectors.raised();
         self.offload.statistics(&mut values);
         values
     }

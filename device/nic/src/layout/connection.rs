@@ -201,6 +201,8 @@ pub mod stat {
     pub const STALE_COMMANDS: usize = 21;
     pub const CONNECTIONS_STOPPED: usize = 22;
     pub const QUEUES_STOPPED: usize = 23;
+    pub const KICKS: usize = 24;
+    pub const INTERRUPTS: usize = 25;
     pub const COUNTERS: usize = 32;
     pub const DROPS: usize = 48;
     pub const PUNTS: usize = 64;

@@ -18,6 +18,10 @@ macro_rules! layout {
         const _: () = assert!(size_of::<$name>() == $size);
 
         impl $name {
+            /// Names and offsets of the fields.
+            pub const FIELDS: &'static [(&'static str, usize)] =
+                &[$((stringify!($field), std::mem::offset_of!($name, $field)),)+];
+
             /// All zero.
             pub fn zeroed() -> Self {
                 <Self as zerocopy::FromZeros>::new_zeroed()
