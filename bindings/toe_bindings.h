@@ -4,6 +4,7 @@
 #include <linux/bpf.h>
 #include <linux/cred.h>
 #include <linux/etherdevice.h>
+#include <linux/ethtool.h>
 #include <linux/fcntl.h>
 #include <linux/filter.h>
 #include <linux/if_arp.h>
@@ -63,3 +64,4 @@ const __poll_t RUST_CONST_HELPER_EPOLLERR = EPOLLERR;
 const __poll_t RUST_CONST_HELPER_EPOLLPRI = EPOLLPRI;
 const unsigned int RUST_CONST_HELPER_WQ_UNBOUND = WQ_UNBOUND;
 const u32 RUST_CONST_HELPER_TOE_VERSION_CURRENT_ = TOE_VERSION_CURRENT;
+const u32 RUST_CONST_HELPER_ETHTOOL_COALESCE_RX_USECS = ETHTOOL_COALESCE_RX_USECS;

@@ -4,6 +4,8 @@
 //! C headers: [`include/linux/dma-mapping.h`](srctree/include/linux/dma-mapping.h),
 //! [`include/linux/pci.h`](srctree/include/linux/pci.h)
 
+use super::{bindings as b, dma::Binding};
+use core::ptr;
 use kernel::{
     device::Core,
     dma::{Device as _, DmaMask},
@@ -16,4 +18,13 @@ pub(crate) fn allow_dma(dev: &pci::Device<Core<'_>>) -> Result {
     // SAFETY: Callbacks of the bus, which alone have such a reference, are called one at a time. Who allocates or maps
     // memory meanwhile gets some that either mask allows.
     unsafe { dev.dma_set_mask_and_coherent(DmaMask::new::<64>()) }
+}
+
+/// Keeps the device from accessing memory, if it heeds its configuration space.
+pub(crate) fn forbid_dma(binding: &Binding) {
+    // A device that isn't bound is another driver's by now.
+    binding.with(|dev| {
+        // SAFETY: The device is valid; the type is transparent. What it can't do any more, its driver finds out.
+        unsafe { b::toe_helper_pci_clear_master(ptr::from_ref(dev).cast_mut().cast()) };
+    });
 }

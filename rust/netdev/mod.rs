@@ -7,15 +7,21 @@
 //! C headers: [`include/linux/netdevice.h`](srctree/include/linux/netdevice.h),
 //! [`include/linux/etherdevice.h`](srctree/include/linux/etherdevice.h)
 
+mod ethtool;
 mod features;
 mod napi;
 mod ops;
 mod packet;
 
+pub(crate) use ethtool::{Ethtool, RingSizes};
 pub(crate) use features::Features;
 pub(crate) use napi::{Poll, RxChecksum, RxFrame};
 
-use super::{bindings as b, netdevice::NetDevice, skbuff::SkBuff};
+use super::{
+    bindings as b,
+    netdevice::{NetDevice, Rtnl},
+    skbuff::SkBuff,
+};
 use core::{
     ops::Deref,
     ptr::{self, NonNull},
@@ -73,7 +79,7 @@ pub(crate) struct Config {
 }
 
 /// What a driver of an Ethernet device does.
-pub(crate) trait Driver: Sized + Send + Sync + 'static {
+pub(crate) trait Driver: Ethtool + Sized + Send + Sync + 'static {
     /// The device is to work from now on. It is polled only after this. Process context, RTNL is held.
     fn open(dev: &Netdev<Self>) -> Result;
 
@@ -192,6 +198,7 @@ impl<T: Driver> Netdev<T> {
         unsafe {
             let raw = dev.as_ptr();
             (*raw).netdev_ops = Self::OPS;
+            (*raw).ethtool_ops = Self::ETHTOOL_OPS;
             (*raw).hw_features = features;
             (*raw).features |= features;
             (*raw).min_mtu = b::ETH_MIN_MTU;
@@ -254,6 +261,24 @@ impl<T: Driver> Netdev<T> {
     pub(crate) fn is_running(&self) -> bool {
         // SAFETY: Valid by the type's invariants.
         unsafe { b::toe_helper_netdev_running(self.as_ptr()) }
+    }
+
+    /// Has the driver stop and open the device, if it is up, without the stack taking it down: addresses and routes
+    /// stay. What the driver holds of packets is its own to drop.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Driver::open`]: the device is down then, as far as the driver is concerned, until it is tried again.
+    pub(crate) fn reopen(&self, _rtnl: &Rtnl, between: impl FnOnce() -> Result) -> Result {
+        let running = self.is_running();
+        if running {
+            self.down();
+        }
+        between()?;
+        if running {
+            self.up()?;
+        }
+        Ok(())
     }
 }
 

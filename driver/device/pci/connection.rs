@@ -52,6 +52,8 @@ pub(super) struct PciConnection {
     offload: Arc<Offload>,
     context: Arc<Context>,
     handle: u32,
+    /// The NIC's when the handle was given.
+    generation: u32,
     pub(super) cookie: Cookie,
     events: Arc<dyn Events>,
     record: Record,
@@ -125,6 +127,7 @@ impl PciConnection {
                 offload: offload.clone(),
                 context: offload.next_context(),
                 handle,
+                generation: offload.nic.generation(),
                 cookie,
                 events: install.events.clone(),
                 record,
@@ -222,7 +225,7 @@ impl PciConnection {
     fn change(&self, change: impl FnOnce(&mut State) -> Result<abi::Command>) -> Result {
         let bh = BhDisabled::new();
         let mut state = self.state.lock(&bh);
-        if state.phase != Phase::Live {
+        if state.phase != Phase::Live || self.is_abandoned() {
             return Err(ENOTCONN.into());
         }
         let command = change(&mut state)?;
@@ -306,15 +309,19 @@ impl PciConnection {
             }
             state.phase = Phase::Leaving;
         }
-        let removed = self
-            .offload
-            .nic
-            .execute_for::<abi::ConnectionRead>(Request {
-                op: abi::ADMIN_REMOVE,
-                flags: if hold { abi::ADMIN_REMOVE_HOLD } else { 0 },
-                target: self.handle,
-                ..Request::default()
-            });
+        let abandoned = self.is_abandoned();
+        let removed = if abandoned {
+            Err(Failure::Lost)
+        } else {
+            self.offload
+                .nic
+                .execute_for::<abi::ConnectionRead>(Request {
+                    op: abi::ADMIN_REMOVE,
+                    flags: if hold { abi::ADMIN_REMOVE_HOLD } else { 0 },
+                    target: self.handle,
+                    ..Request::default()
+                })
+        };
         // What was written before is told before.
         self.offload.settle(&self.context);
         let config = {
@@ -332,7 +339,9 @@ impl PciConnection {
             }
             Err(_) => {
                 // The NIC may still write to the connection's memory, until it is reset.
-                if let Some(this) = this {
+                let counters = convert::counters(&self.record.counters());
+                self.offload.finish(&counters);
+                if let Some(this) = this.filter(|_| !abandoned) {
                     self.offload.bury(this);
                 }
                 self.recorded(&config)
@@ -353,6 +362,11 @@ impl PciConnection {
         while self.telling.load(kernel::sync::atomic::Acquire) != 0 {
             cpu_relax();
         }
+    }
+
+    /// Whether the NIC was reset since, and knows nothing of the connection any more.
+    fn is_abandoned(&self) -> bool {
+        self.generation != self.offload.nic.generation()
     }
 
     fn is_gone(&self) -> bool {

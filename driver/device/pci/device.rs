@@ -43,6 +43,8 @@ pub(super) struct Offload {
     connections: Atomic<u32>,
     /// Connections installed.
     installed: Counter,
+    /// Times that the NIC was reset.
+    pub(super) resets: Counter,
     /// Connections that the NIC stopped.
     pub(super) stopped: Counter,
     #[pin]
@@ -87,6 +89,7 @@ impl Offload {
                 next: Atomic::new(0),
                 connections: Atomic::new(0),
                 installed: Counter::new(),
+                resets: Counter::new(),
                 stopped: Counter::new(),
                 finished <- new_bh_spinlock!(Totals::default(), "Offload::finished"),
                 graveyard <- new_mutex!(KVec::new(), "Offload::graveyard"),
@@ -110,6 +113,13 @@ impl Offload {
             // Rather lost than written to by the NIC when it is somebody else's.
             Err(_) => core::mem::forget(connection),
         }
+    }
+
+    /// The NIC was reset: tells the connections that it carried.
+    pub(super) fn abandon(&self) {
+        self.clear_graveyard();
+        self.table
+            .for_each(|connection| connection.events().device_gone(Removal::Lost));
     }
 
     /// The NIC was reset: no memory is its any more.
@@ -279,6 +289,7 @@ impl Device for PciDevice {
         });
         totals.visit(visit);
         visit(Group::Event, "offloaded", offload.installed.get());
+        visit(Group::Event, "resets", offload.resets.get());
         visit(Group::Drop, "connection-stopped", offload.stopped.get());
         for (name, of) in super::context::COUNTERS {
             let sum = offload.contexts.iter().map(|context| of(context)).sum();
@@ -312,6 +323,8 @@ impl Device for PciDevice {
 pub(super) struct PciHold {
     offload: Arc<Offload>,
     handle: u32,
+    /// The NIC's when the handle was given.
+    generation: u32,
     /// Until the connection is installed.
     held: bool,
 }
@@ -319,6 +332,7 @@ pub(super) struct PciHold {
 impl PciHold {
     pub(super) fn new(offload: Arc<Offload>, handle: u32) -> Self {
         Self {
+            generation: offload.nic.generation(),
             offload,
             handle,
             held: true,
@@ -334,11 +348,14 @@ impl Drop for PciHold {
             return;
         }
         // If the NIC doesn't answer, what it holds is lost as if on the wire.
-        let _ = self.offload.nic.execute(Request {
-            op: abi::ADMIN_RELEASE,
-            target: self.handle,
-            ..Request::default()
-        });
+        let _ = self.offload.nic.execute_in(
+            self.generation,
+            Request {
+                op: abi::ADMIN_RELEASE,
+                target: self.handle,
+                ..Request::default()
+            },
+        );
         self.offload.released();
     }
 }

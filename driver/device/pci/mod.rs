@@ -8,12 +8,14 @@ mod connection;
 mod context;
 mod convert;
 mod device;
+mod ethtool;
 mod message;
 mod nic;
 mod pair;
 mod port;
 mod queue;
 mod record;
+mod recovery;
 mod registers;
 mod table;
 
@@ -22,7 +24,8 @@ use crate::driver::WORK;
 use crate::net::{
     interrupt::{self, Handler, Vectors},
     netdev::{Netdev, Registration},
-    pci::allow_dma,
+    netdevice::Rtnl,
+    pci::{allow_dma, forbid_dma},
 };
 use admin::Request;
 use context::Context;
@@ -31,18 +34,20 @@ use kernel::{
     device::Core,
     impl_has_work, new_work, pci, pr_warn_once,
     prelude::*,
-    sync::Arc,
+    sync::{atomic::Atomic, Arc},
     workqueue::{Work, WorkItem},
 };
 use nic::Nic;
 use pair::Pair;
 use port::{PollInterrupt, Port};
+use recovery::{Looking, Recovery};
 
 /// The driver.
 pub(crate) struct ToeNic;
 
 /// What is kept of a NIC while the driver has it; dropped from the first to the last.
 pub(crate) struct Bound {
+    _looking: Looking,
     _netdev: Registration<Port>,
     _offload: Detached,
     _interrupts: KVec<interrupt::Registration>,
@@ -53,9 +58,12 @@ struct Detached(Arc<Offload>);
 
 impl Drop for Detached {
     fn drop(&mut self) {
+        // Nobody sets the NIC up again after it was reset here.
+        let _rtnl = Rtnl::lock();
         drop(self.0.netdev.lock().take());
         if self.0.nic.reset().is_err() {
             pr_warn_once!("a NIC doesn't reset\n");
+            forbid_dma(&self.0.nic.binding);
         }
         self.0.clear_graveyard();
     }
@@ -136,6 +144,8 @@ impl ToeNic {
             nic: nic.clone(),
             pairs: KVec::new(),
             offload: offload.clone(),
+            moderation: Atomic::new(0),
+            recovery: Recovery::new(offload.clone())?,
         };
         for number in 0..pairs as u16 {
             let pair = Pair::new(nic.clone(), dev.as_ref(), number, 1 + number, entries)?;
@@ -170,9 +180,11 @@ impl ToeNic {
         }
         *offload.netdev.lock() = Some(netdev.clone());
         let registration = Registration::new(netdev.clone())?;
+        let looking = netdev.recovery.start()?;
         let device = PciDevice::new(offload, netdev)?;
         DEVICES.get().ok_or(ENODEV)?.add(device)?;
         Ok(Bound {
+            _looking: looking,
             _netdev: registration,
             _offload: detached,
             _interrupts: interrupts,

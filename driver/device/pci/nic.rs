@@ -17,7 +17,7 @@ use kernel::{
     pci, pr_warn_once,
     prelude::*,
     sync::{
-        atomic::{Atomic, Relaxed},
+        atomic::{Acquire, Atomic, Full, Relaxed},
         Arc,
     },
 };
@@ -59,6 +59,8 @@ pub(super) struct Nic {
     #[pin]
     admin: Admin,
     link: Atomic<bool>,
+    /// Resets so far: handles are of one generation.
+    generation: Atomic<u32>,
     /// Queues that the device stopped.
     pub(super) queues_stopped: Atomic<u64>,
 }
@@ -99,6 +101,7 @@ impl Nic {
                 limits,
                 admin <- Admin::new(parent),
                 link: Atomic::new(false),
+                generation: Atomic::new(0),
                 queues_stopped: Atomic::new(0),
             }? Error),
             GFP_KERNEL,
@@ -156,7 +159,13 @@ impl Nic {
     /// Resets the NIC, which forgets all memory and connections. May sleep.
     pub(super) fn reset(&self) -> Result {
         self.admin.give_up();
+        self.generation.fetch_add(1, Full);
         self.registers.reset()
+    }
+
+    /// Which generation handles that are given now are of.
+    pub(super) fn generation(&self) -> u32 {
+        self.generation.load(Acquire)
     }
 
     /// Sets the NIC's clock to the data-path's on this side.
@@ -174,6 +183,14 @@ impl Nic {
     pub(super) fn execute(&self, request: Request) -> Result<Values, Failure> {
         self.admin
             .execute(&self.registers, request, &mut |event| self.event(event))
+    }
+
+    /// Executes an admin command about a handle of `generation`, unless that is over.
+    pub(super) fn execute_in(&self, generation: u32, request: Request) -> Result<Values, Failure> {
+        if generation != self.generation() {
+            return Err(Failure::Lost);
+        }
+        self.execute(request)
     }
 
     /// Executes an admin command that reads `input`.

@@ -200,6 +200,22 @@ impl Pair {
         }
     }
 
+    /// Entries of each ring.
+    pub(super) fn entries(&self) -> u32 {
+        self.rq.entries()
+    }
+
+    /// Has received frames wait for others up to `usecs` before there is an interrupt.
+    pub(super) fn set_moderation(&self, usecs: u32) -> Result {
+        self.nic.execute(Request {
+            op: abi::ADMIN_SET_MODERATION,
+            target: self.queue.0,
+            args: [usecs, 0],
+            ..Request::default()
+        })?;
+        Ok(())
+    }
+
     #[inline]
     fn offset(&self, index: u32) -> usize {
         (index & (self.rq.entries() - 1)) as usize * Self::BUFFER

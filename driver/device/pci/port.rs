@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The NIC's netdev.
 
-use super::{context::Context, device::Offload, nic::Nic, pair::Pair, Request};
+use super::{context::Context, device::Offload, nic::Nic, pair::Pair, recovery::Recovery, Request};
 use crate::net::{
     context::BhDisabled,
     device_abi as abi,
@@ -9,13 +9,22 @@ use crate::net::{
     netdev::{Config, Driver, Features, MacAddress, Netdev, Poll, Stats},
     skbuff::SkBuff,
 };
-use kernel::{prelude::*, sync::Arc};
+use kernel::{
+    prelude::*,
+    sync::{
+        atomic::{Atomic, Relaxed},
+        Arc,
+    },
+};
 
 /// The netdev of a NIC.
 pub(super) struct Port {
     pub(super) nic: Arc<Nic>,
     pub(super) pairs: KVec<Arc<Pair>>,
     pub(super) offload: Arc<Offload>,
+    /// How long received frames may wait for others, in microseconds.
+    pub(super) moderation: Atomic<u32>,
+    pub(super) recovery: Recovery,
 }
 
 /// Bytes of a frame beside the IP packet: Ethernet header, 802.1Q tag.
@@ -43,6 +52,14 @@ impl Port {
 
     fn pair(&self, number: u16) -> Option<&Pair> {
         self.pairs.get(usize::from(number)).map(|pair| &**pair)
+    }
+
+    /// Has the device wait with interrupts as long as was chosen.
+    pub(super) fn apply_moderation(&self) -> Result {
+        let usecs = self.moderation.load(Relaxed);
+        self.pairs
+            .iter()
+            .try_for_each(|pair| pair.set_moderation(usecs))
     }
 
     /// The context of a NAPI context beyond those of the pairs.
@@ -82,6 +99,10 @@ impl Driver for Port {
                 }
                 return Err(error);
             }
+        }
+        if dev.moderation.load(Relaxed) != 0 {
+            // Interrupts that come too soon do no harm.
+            let _ = dev.apply_moderation();
         }
         dev.set_carrier(dev.nic.link());
         Ok(())
@@ -141,8 +162,8 @@ impl Driver for Port {
         dev.set_filter(address)
     }
 
-    fn transmit_timed_out(dev: &Netdev<Self>, queue: u16) {
-        dev.schedule(queue);
+    fn transmit_timed_out(dev: &Netdev<Self>, _queue: u16) {
+        dev.recovery.order();
     }
 }
 
