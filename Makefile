@@ -51,6 +51,11 @@ ci: payload ## what .ci/run does: test, and where the debug kernel is there alre
 bench: payload ## AF_TOE beside kernel TCP: instructions per operation, rates, latencies; out/bench.json
 	scripts/vm --name bench --count --timeout 7200 /payload/selftests/bench/run.sh
 
+profile: payload ## where the kernel's instructions go for WORKLOAD (rpc_1, rpc_64, memcached): kernel TCP, then AF_TOE
+	scripts/vm --name profile --count --profile out/profile --timeout 3600 \
+		'RUNS=1 /payload/selftests/bench/run.sh $(or $(WORKLOAD),rpc_1) && cat /proc/kallsyms >/out/kallsyms'
+	scripts/profile.py out/profile out/kallsyms --operations $(if $(filter rpc_64,$(WORKLOAD)),40000,20000)
+
 demo: payload ## Redis, memcached and nginx over AF_TOE; out/demo.json
 	scripts/vm --name demo /payload/selftests/demo/run.sh
 
@@ -66,4 +71,4 @@ install: ## install toe.ko and the tools built here on this machine, or below DE
 clean: ## remove what was built here (not the cache)
 	rm -rf out
 
-.PHONY: help setup modules tools device payload lint test debug-kernel test-debug ci bench demo shell root-shell install clean
+.PHONY: help setup modules tools device payload lint test debug-kernel test-debug ci bench profile demo shell root-shell install clean

@@ -244,7 +244,8 @@ def qemu(args, kernel, work, console):
         for name in "ab":
             command += ["-netdev", f"hubport,id=nic-{name},hubid=0", "-device", f"virtio-net-pci,netdev=nic-{name}"]
     if args.count:
-        command += ["-plugin", TOP / "out/qemu/icount.so"]
+        profile = f",profile={args.profile.resolve()}" if args.profile else ""
+        command += ["-plugin", f"{TOP}/out/qemu/icount.so{profile}"]
     if args.nic:
         command += args.nic.qemu(args.memory)
     for extra in args.qemu:
@@ -358,6 +359,8 @@ def arguments():
                         help="run a shell command beside the guest, in the network that the NIC is connected to")
     parser.add_argument("--count", action="store_true",
                         help="count instructions (selftests/bench/icount.h asks for them); implies --accel tcg")
+    parser.add_argument("--profile", type=pathlib.Path,
+                        help="with --count: where the kernel's instructions go, for scripts/profile.py")
     parser.add_argument("--kmemleak", action="store_true", help="with the debug kernel: look for leaks at the end")
     parser.add_argument("--console", action="store_true", help="print the kernel's console at the end too")
     args = parser.parse_args()

@@ -13,10 +13,16 @@
  *
  * Counted is what a translation block holds whenever one is entered: a block
  * left half-way by a page fault counts in full.
+ *
+ * With the argument profile=FILE each answer also writes to FILE the line
+ * "answer" and, for every block executed since the answer before, its address
+ * and the instructions executed in it.
  */
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /*
@@ -85,6 +91,58 @@ static const uint64_t kernel_half = 1ULL << 63;
 static struct qemu_plugin_u64 kernel;
 static struct qemu_plugin_u64 user;
 
+/* What was executed in the block that begins at an address. */
+struct block {
+	uint64_t address;
+	struct qemu_plugin_u64 count;
+	uint64_t told;
+};
+
+/* A hash table; what finds no place in it isn't profiled. */
+#define BLOCKS (1 << 19)
+
+static FILE *profile;
+static struct block *blocks;
+static pthread_mutex_t blocks_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static struct block *block_at(uint64_t address)
+{
+	size_t at = (address * 0x9e3779b97f4a7c15) >> 45;
+	struct block *block = NULL;
+
+	pthread_mutex_lock(&blocks_lock);
+	for (int try = 0; try < 64; try++, at = (at + 1) % BLOCKS) {
+		if (blocks[at].address && blocks[at].address != address)
+			continue;
+		block = &blocks[at];
+		if (!block->address)
+			block->count.score = qemu_plugin_scoreboard_new(
+				sizeof(uint64_t));
+		block->address = address;
+		break;
+	}
+	pthread_mutex_unlock(&blocks_lock);
+	return block;
+}
+
+static void write_profile(void)
+{
+	pthread_mutex_lock(&blocks_lock);
+	fputs("answer\n", profile);
+	for (struct block *block = blocks; block < blocks + BLOCKS; block++) {
+		uint64_t count = block->address ?
+			qemu_plugin_u64_sum(block->count) : 0;
+
+		if (count != block->told)
+			fprintf(profile, "%llx %llu\n",
+				(unsigned long long)block->address,
+				(unsigned long long)(count - block->told));
+		block->told = count;
+	}
+	fflush(profile);
+	pthread_mutex_unlock(&blocks_lock);
+}
+
 static void set_register(struct g_array *registers, const char *name,
 			 uint64_t value)
 {
@@ -103,6 +161,8 @@ static void answer(unsigned int cpu, void *data)
 	set_register(registers, "rax", qemu_plugin_u64_sum(kernel));
 	set_register(registers, "rdx", qemu_plugin_u64_sum(user));
 	g_array_free(registers, true);
+	if (profile)
+		write_profile();
 }
 
 static void translated(struct qemu_plugin_tb *tb, void *data)
@@ -112,6 +172,13 @@ static void translated(struct qemu_plugin_tb *tb, void *data)
 
 	qemu_plugin_register_vcpu_tb_exec_inline_per_vcpu(
 		tb, INLINE_ADD_U64, in_kernel ? kernel : user, n);
+	if (profile && in_kernel) {
+		struct block *block = block_at(qemu_plugin_tb_vaddr(tb));
+
+		if (block)
+			qemu_plugin_register_vcpu_tb_exec_inline_per_vcpu(
+				tb, INLINE_ADD_U64, block->count, n);
+	}
 	for (size_t i = 0; i < n; i++) {
 		struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
 		uint8_t bytes[sizeof(question)];
@@ -133,6 +200,18 @@ EXPORT int qemu_plugin_install(uint64_t id, const void *info, int argc,
 
 	kernel = (struct qemu_plugin_u64){ counts, 0 };
 	user = (struct qemu_plugin_u64){ counts, sizeof(uint64_t) };
+	for (int i = 0; i < argc; i++) {
+		if (strncmp(argv[i], "profile=", 8)) {
+			fprintf(stderr, "icount: no argument %s\n", argv[i]);
+			return -1;
+		}
+		profile = fopen(argv[i] + 8, "w");
+		blocks = calloc(BLOCKS, sizeof(*blocks));
+		if (!profile || !blocks) {
+			perror(argv[i]);
+			return -1;
+		}
+	}
 	qemu_plugin_register_vcpu_tb_trans_cb(id, translated, NULL);
 	return 0;
 }
