@@ -9,11 +9,7 @@ use toe_nic::{
     control,
     device::{Config, Nic},
     port::{
-        memory::NoPort,
-        pcap::Recorder,
-        shaper::{Shape, Shaper},
-        tap::TapPort,
-        wire::WirePort,
+        memory::NoPort, pcap::Recorder, shape::Shape, shaper::Shaper, tap::TapPort, wire::WirePort,
         EtherPort,
     },
     server::{self, Shared},
@@ -53,28 +49,10 @@ struct Options {
     /// Write all frames of the port to a file that tcpdump reads.
     #[arg(long, value_name = "FILE")]
     pcap: Option<PathBuf>,
-    /// Rate of the link in Mbit/s, for what is sent, as all that follows; 0: unlimited.
-    #[arg(long, value_name = "MBIT", default_value_t = 0, help_heading = "Link")]
-    rate: u64,
-    /// Delay of the link in microseconds.
-    #[arg(long, value_name = "USECS", default_value_t = 0, help_heading = "Link")]
-    delay: u64,
-    /// Bytes that may wait to be sent; 0: unlimited.
-    #[arg(long, value_name = "BYTES", default_value_t = 0, help_heading = "Link")]
-    queue: usize,
-    /// Bytes waiting beyond which packets are marked (ECN); 0: never.
-    #[arg(long, value_name = "BYTES", default_value_t = 0, help_heading = "Link")]
-    ecn: usize,
-    /// Frames lost, of a million.
-    #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Link")]
-    loss: u32,
-    /// Frames that overtake others, of a million; needs a delay.
-    #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Link")]
-    reorder: u32,
-    /// Where the dice for losses begin.
-    #[arg(long, default_value_t = 1, help_heading = "Link")]
-    seed: u64,
-    /// UNIX socket for commands that make the device fail: hang, gone, resume, statistics, exit.
+    /// The link's properties.
+    #[command(flatten, next_help_heading = "Link")]
+    shape: Shape,
+    /// UNIX socket for commands: hang, gone, resume, link [NAME=VALUE...], statistics, exit.
     #[arg(long, value_name = "PATH")]
     control: Option<PathBuf>,
     /// Microseconds to look for work before sleeping; the host has to kick a device that sleeps.
@@ -104,18 +82,7 @@ fn port(options: &Options) -> Result<Box<dyn EtherPort>> {
         (None, Some(path)) => Box::new(WirePort::open(path)?),
         (None, None) => Box::new(NoPort),
     };
-    let shape = Shape {
-        rate: options.rate * 1_000_000,
-        delay: Duration::from_micros(options.delay),
-        queue: options.queue,
-        ecn: options.ecn,
-        loss: options.loss,
-        reorder: options.reorder,
-        seed: options.seed,
-    };
-    if !shape.is_plain() {
-        port = Box::new(Shaper::new(port, shape));
-    }
+    port = Box::new(Shaper::new(port, options.shape.clone()));
     if let Some(path) = &options.pcap {
         port = Box::new(Recorder::new(port, path)?);
     }

@@ -14,7 +14,7 @@ use crate::{
     host::Host,
     layout::{feature, stat, Error, PAGE_SIZE},
     offload::MAX_CONNECTIONS,
-    port::{EtherPort, MAX_FRAME},
+    port::{shape::Shape, EtherPort, MAX_FRAME},
     raw::QueueLimits,
 };
 use datapath::wire::ethernet::MacAddr;
@@ -236,6 +236,11 @@ impl Nic {
             self.reset();
         }
         self.fault = fault;
+    }
+
+    /// Gives the link a shape.
+    pub fn set_shape(&mut self, shape: &Shape) {
+        self.link.port.set_shape(shape);
     }
 
     /// How the device fails at the moment.

@@ -4,10 +4,12 @@
 
 pub mod memory;
 pub mod pcap;
+pub mod shape;
 pub mod shaper;
 pub mod tap;
 pub mod wire;
 
+use shape::Shape;
 use std::{io, os::fd::BorrowedFd, time::Instant};
 
 /// Bytes of the longest frame a port may give: jumbo frames, with a tag.
@@ -34,6 +36,9 @@ pub trait EtherPort: Send {
 
     /// There is nothing to do for a while.
     fn rest(&mut self) {}
+
+    /// Gives the link a shape, if it can have one.
+    fn set_shape(&mut self, _shape: &Shape) {}
 }
 
 impl EtherPort for Box<dyn EtherPort> {
@@ -59,5 +64,9 @@ impl EtherPort for Box<dyn EtherPort> {
 
     fn rest(&mut self) {
         (**self).rest();
+    }
+
+    fn set_shape(&mut self, shape: &Shape) {
+        (**self).set_shape(shape);
     }
 }

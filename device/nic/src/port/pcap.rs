@@ -2,7 +2,7 @@
 
 //! Writes all frames of a port to a file that tcpdump and Wireshark read.
 
-use super::EtherPort;
+use super::{shape::Shape, EtherPort};
 use anyhow::{Context, Result};
 use std::{
     fs::File,
@@ -104,6 +104,10 @@ impl<P: EtherPort> EtherPort for Recorder<P> {
         // An error shows with the next frame.
         let _ = self.file.flush();
         self.port.rest();
+    }
+
+    fn set_shape(&mut self, shape: &Shape) {
+        self.port.set_shape(shape);
     }
 }
 

@@ -2,7 +2,7 @@
 
 //! A link with properties: what is sent leaves at a rate, waits in a queue, arrives later, out of order or not at all.
 
-use super::EtherPort;
+use super::{shape::Shape, EtherPort};
 use datapath::wire::{ethernet, Ecn, Sum};
 use std::{
     cmp::Reverse,
@@ -11,37 +11,6 @@ use std::{
     os::fd::BorrowedFd,
     time::{Duration, Instant},
 };
-
-/// Properties of a link, in the direction frames are sent.
-#[derive(Clone, Debug, Default)]
-pub struct Shape {
-    /// Bits per second; 0: unlimited.
-    pub rate: u64,
-    /// Time from the end of sending to arrival.
-    pub delay: Duration,
-    /// Bytes that may wait to be sent; 0: unlimited.
-    pub queue: usize,
-    /// Bytes waiting beyond which ECN-capable packets are marked; 0: never.
-    pub ecn: usize,
-    /// Frames lost, of a million.
-    pub loss: u32,
-    /// Frames that overtake those before them, of a million.
-    pub reorder: u32,
-    /// Where the dice begin.
-    pub seed: u64,
-}
-
-impl Shape {
-    /// Whether it does anything.
-    pub fn is_plain(&self) -> bool {
-        self.rate == 0
-            && self.delay.is_zero()
-            && self.queue == 0
-            && self.ecn == 0
-            && self.loss == 0
-            && self.reorder == 0
-    }
-}
 
 /// A frame under way: when it arrives, and its number among those that arrive then.
 type UnderWay = Reverse<(Instant, u64, Vec<u8>)>;
@@ -70,13 +39,17 @@ impl<P: EtherPort> Shaper<P> {
         }
     }
 
-    /// Whether something happens that happens `millionths` of a million times.
-    fn happens(&mut self, millionths: u32) -> bool {
-        // Vigna's splitmix64: the same from run to run.
+    /// A number less than `end`; Vigna's splitmix64: the same from run to run.
+    fn throw(&mut self, end: u64) -> u64 {
         self.dice = self.dice.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let z = (self.dice ^ (self.dice >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % 1_000_000 < u64::from(millionths)
+        (z ^ (z >> 31)) % end.max(1)
+    }
+
+    /// Whether something happens that happens `millionths` of a million times.
+    fn happens(&mut self, millionths: u32) -> bool {
+        self.throw(1_000_000) < u64::from(millionths)
     }
 
     /// Bytes that wait to be sent at `now`.
@@ -103,6 +76,17 @@ impl<P: EtherPort> Shaper<P> {
         if self.happens(self.shape.loss) {
             return Ok(());
         }
+        if self.happens(self.shape.duplicate) {
+            self.put_under_way(frame.clone());
+        }
+        self.put_under_way(frame);
+        Ok(())
+    }
+
+    fn put_under_way(&mut self, mut frame: Vec<u8>) {
+        if self.happens(self.shape.corrupt) {
+            self.corrupt(&mut frame);
+        }
         let delay = if self.happens(self.shape.reorder) {
             Duration::ZERO
         } else {
@@ -111,7 +95,17 @@ impl<P: EtherPort> Shaper<P> {
         self.sent += 1;
         self.under_way
             .push(Reverse((self.free + delay, self.sent, frame)));
-        Ok(())
+    }
+
+    /// Flips a bit of what follows the Ethernet header.
+    fn corrupt(&mut self, frame: &mut [u8]) {
+        let Some(packet) = frame.get_mut(ethernet::HEADER_LEN..) else {
+            return;
+        };
+        let bit = self.throw(packet.len() as u64 * 8) as usize;
+        if let Some(byte) = packet.get_mut(bit / 8) {
+            *byte ^= 1 << (bit % 8);
+        }
     }
 }
 
@@ -124,19 +118,15 @@ fn mark(frame: &mut [u8]) {
         return;
     };
     match link.ethertype {
-        ethernet::TYPE_IPV4 if ip.len() >= 20 => {
-            if Ecn::from_bits(ip[1]) != Ecn::NotEct {
-                ip[1] |= 3;
-                let len = (usize::from(ip[0] & 15) * 4).clamp(20, ip.len());
-                ip[10..12].fill(0);
-                let checksum = Sum::of(&ip[..len]).checksum();
-                ip[10..12].copy_from_slice(&checksum);
-            }
+        ethernet::TYPE_IPV4 if ip.len() >= 20 && Ecn::from_bits(ip[1]) != Ecn::NotEct => {
+            ip[1] |= 3;
+            let len = (usize::from(ip[0] & 15) * 4).clamp(20, ip.len());
+            ip[10..12].fill(0);
+            let checksum = Sum::of(&ip[..len]).checksum();
+            ip[10..12].copy_from_slice(&checksum);
         }
-        ethernet::TYPE_IPV6 if ip.len() >= 40 => {
-            if Ecn::from_bits(ip[1] >> 4) != Ecn::NotEct {
-                ip[1] |= 0x30;
-            }
+        ethernet::TYPE_IPV6 if ip.len() >= 40 && Ecn::from_bits(ip[1] >> 4) != Ecn::NotEct => {
+            ip[1] |= 0x30;
         }
         _ => {}
     }
@@ -148,7 +138,17 @@ impl<P: EtherPort> EtherPort for Shaper<P> {
     }
 
     fn send(&mut self, frame: &[u8]) -> io::Result<()> {
-        self.send_at(frame, Instant::now())
+        if self.shape.is_plain() {
+            self.port.send(frame)
+        } else {
+            self.send_at(frame, Instant::now())
+        }
+    }
+
+    fn set_shape(&mut self, shape: &Shape) {
+        self.dice = shape.seed;
+        self.shape = shape.clone();
+        self.free = Instant::now();
     }
 
     fn readable(&self) -> Option<BorrowedFd<'_>> {
@@ -223,6 +223,41 @@ mod tests {
         assert!((8_800..9_200).contains(&sent.len()), "{}", sent.len());
         let early = sent.windows(2).filter(|pair| pair[0] > pair[1]).count();
         assert!(early > 0);
+    }
+
+    #[test]
+    fn send__duplicates_and_corrupts_as_often_as_told() {
+        let (mut shaper, port, now) = shaped(Shape {
+            duplicate: 100_000,
+            corrupt: 50_000,
+            ..Shape::default()
+        });
+        for _ in 0..10_000 {
+            shaper.send_at(&[0; 60], now).unwrap();
+        }
+        shaper.tick(now);
+        let sent = std::mem::take(&mut port.frames().sent);
+        assert!((10_800..11_200).contains(&sent.len()), "{}", sent.len());
+        let flipped = |frame: &Vec<u8>| frame.iter().map(|byte| byte.count_ones()).sum::<u32>();
+        assert!(sent
+            .iter()
+            .all(|frame| frame[..14] == [0; 14] && flipped(frame) <= 1));
+        let corrupted = sent.iter().filter(|frame| flipped(frame) == 1).count();
+        assert!((450..650).contains(&corrupted), "{corrupted}");
+    }
+
+    #[test]
+    fn set_shape__what_is_under_way_still_arrives() {
+        let (mut shaper, port, now) = shaped(Shape {
+            delay: Duration::from_millis(1),
+            ..Shape::default()
+        });
+        shaper.send_at(&[1; 60], now).unwrap();
+        shaper.set_shape(&Shape::default());
+        shaper.send(&[2; 60]).unwrap();
+        assert_eq!(port.frames().sent, [vec![2; 60]]);
+        assert_eq!(shaper.tick(now + Duration::from_millis(1)), None);
+        assert_eq!(port.frames().sent.len(), 2);
     }
 
     #[test]
