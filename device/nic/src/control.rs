@@ -82,7 +82,7 @@ fn fault(shared: &Shared, fault: Fault) -> Result<(), String> {
 }
 
 fn statistics(shared: &Shared) -> String {
-    let statistics = Statistics::new(&shared.with(|nic| nic.statistics()));
+    let statistics = shared.with(|nic| Statistics::new(nic));
     serde_json::to_string(&statistics).unwrap_or_else(|error| error.to_string())
 }
 

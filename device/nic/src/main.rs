@@ -49,9 +49,6 @@ struct Options {
     /// Write all frames of the port to a file that tcpdump reads.
     #[arg(long, value_name = "FILE")]
     pcap: Option<PathBuf>,
-    /// The link's properties.
-    #[command(flatten, next_help_heading = "Link")]
-    shape: Shape,
     /// UNIX socket for commands: hang, gone, resume, link [NAME=VALUE...], statistics, exit.
     #[arg(long, value_name = "PATH")]
     control: Option<PathBuf>,
@@ -64,6 +61,9 @@ struct Options {
     /// Print statistics as JSON, one object a line.
     #[arg(long)]
     json: bool,
+    /// The link's properties.
+    #[command(flatten, next_help_heading = "Link")]
+    shape: Shape,
 }
 
 fn parse_mac(text: &str) -> Result<[u8; 6], String> {
@@ -90,7 +90,7 @@ fn port(options: &Options) -> Result<Box<dyn EtherPort>> {
 }
 
 fn print_statistics(shared: &Shared, json: bool) {
-    let statistics = Statistics::new(&shared.with(|nic| nic.statistics()));
+    let statistics = shared.with(|nic| Statistics::new(nic));
     match serde_json::to_string(&statistics) {
         Ok(text) if json => println!("{text}"),
         _ => println!("{}", statistics.line()),

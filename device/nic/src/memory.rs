@@ -64,6 +64,16 @@ impl Memory {
         self.map = GuestMemoryMmap::default();
     }
 
+    /// Whether nothing is mapped.
+    pub fn is_empty(&self) -> bool {
+        self.map.num_regions() == 0
+    }
+
+    /// Whether PCI's bus master enable is set.
+    pub fn bus_master(&self) -> bool {
+        self.bus_master
+    }
+
     /// Sets PCI's bus master enable: without it nothing is reachable.
     pub fn set_bus_master(&mut self, on: bool) {
         self.bus_master = on;

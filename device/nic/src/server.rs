@@ -45,9 +45,6 @@ pub struct Shared {
     spin: Duration,
 }
 
-/// Smallest piece of memory that is a guest's main memory.
-const LEAST_MEMORY: u64 = 16 << 20;
-
 /// Longest sleep: by then the state of the port is looked at.
 const LONGEST_SLEEP: Duration = Duration::from_millis(100);
 
@@ -189,12 +186,21 @@ impl ServerBackend for Backend {
         match region {
             VFIO_PCI_CONFIG_REGION_INDEX => {
                 let written = self.space.write(offset, data);
-                self.shared.with(|nic| {
-                    nic.host.memory.set_bus_master(written.bus_master);
+                let blind = self.shared.with(|nic| {
+                    let memory = &mut nic.host.memory;
+                    let blind = written.bus_master && !memory.bus_master() && memory.is_empty();
+                    memory.set_bus_master(written.bus_master);
                     if written.reset {
                         nic.reset();
                     }
+                    blind
                 });
+                if blind {
+                    eprintln!(
+                        "toe-nic: the guest's memory is not shared and can't be reached; give QEMU -object \
+                         memory-backend-memfd,id=m0,size=...,share=on -machine memory-backend=m0"
+                    );
+                }
             }
             VFIO_PCI_BAR0_REGION_INDEX => self.write_register(offset, data),
             VFIO_PCI_BAR2_REGION_INDEX => {
@@ -215,14 +221,8 @@ impl ServerBackend for Backend {
         size: u64,
         fd: Option<File>,
     ) -> io::Result<()> {
+        // ROMs and other devices' memory come without a file, and so does main memory that isn't shared.
         let Some(file) = fd else {
-            // ROMs and other devices' memory come without a file too; nobody asks the device to reach those.
-            if size >= LEAST_MEMORY {
-                eprintln!(
-                "toe-nic: {size:#x} bytes of guest memory at {address:#x} are not shared and can't be reached; give QEMU \
-                 -object memory-backend-memfd,id=m0,size=...,share=on -machine memory-backend=m0"
-                );
-            }
             return Ok(());
         };
         let mapped = self

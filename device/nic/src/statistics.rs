@@ -2,7 +2,7 @@
 
 //! Statistics for people and scripts.
 
-use crate::layout::stat;
+use crate::{device::Nic, layout::stat};
 use datapath::reason::{DropReason, PuntReason};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -49,9 +49,12 @@ const COUNTERS: [&str; 13] = [
 
 /// All counts by name.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct Statistics {
     /// The port.
     pub port: BTreeMap<&'static str, u64>,
+    /// Received frames dropped by reason.
+    pub frames_dropped: BTreeMap<&'static str, u64>,
     /// Connections.
     pub offload: BTreeMap<&'static str, u64>,
     /// Sums over connections.
@@ -63,8 +66,9 @@ pub struct Statistics {
 }
 
 impl Statistics {
-    /// Names for values.
-    pub fn new(values: &[u64; stat::END]) -> Self {
+    /// Of a device.
+    pub fn new(nic: &Nic) -> Self {
+        let values = nic.statistics();
         let named = |names: &[&'static str], from: usize| {
             let values = values[from..].iter().copied();
             names.iter().copied().zip(values).collect()
@@ -73,6 +77,7 @@ impl Statistics {
         let punts: Vec<_> = PuntReason::ALL.iter().map(|reason| reason.name()).collect();
         Self {
             port: named(&PORT, stat::RX_FRAMES),
+            frames_dropped: nic.drops().collect(),
             offload: named(&OFFLOAD, stat::CONNECTIONS),
             segments: named(&COUNTERS, stat::COUNTERS),
             drops: named(&drops, stat::DROPS),
@@ -84,6 +89,7 @@ impl Statistics {
     pub fn line(&self) -> String {
         let groups = [
             ("", &self.port),
+            ("frame-drop:", &self.frames_dropped),
             ("", &self.offload),
             ("", &self.segments),
             ("drop:", &self.drops),

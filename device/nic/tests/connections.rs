@@ -7,89 +7,15 @@
 mod guest;
 
 use guest::{
-    connection::{simple, Connection, End, RING},
-    Guest, Queue,
+    connection::{simple, End, RING},
+    side::{bytes, pair, settle, Side},
+    Guest,
 };
 use toe_nic::device::{Config, FEATURES};
 use toe_nic::layout::{
     admin, command, doorbell, event, notify, post, rx, stat, wait, Error, Notification,
     QueueStatus, RxBuffer, RxCompletion, Status, CONTEXT_PRIVILEGED, QUEUE_STOPPED, REMOVE_HOLD,
 };
-
-/// One end: a host with a device, a context and a connection.
-struct Side {
-    guest: Guest,
-    queue: Queue,
-    connection: Connection,
-}
-
-impl Side {
-    fn new(end: End) -> Self {
-        let mut guest = Guest::enabled_as(end.address());
-        let queue = guest.create_context(0, CONTEXT_PRIVILEGED);
-        let handle = guest.claim(&end.tuple(0));
-        let connection = guest.install(handle, end.state(0, 0));
-        Self {
-            guest,
-            queue,
-            connection,
-        }
-    }
-
-    fn run(&mut self) {
-        self.guest.run();
-        self.guest.listen(&mut self.queue, &mut self.connection);
-    }
-
-    fn send(&mut self, bytes: &[u8]) {
-        self.guest
-            .send(&mut self.queue, &mut self.connection, bytes);
-    }
-
-    fn receive(&mut self) -> Vec<u8> {
-        self.guest.receive(&mut self.queue, &mut self.connection)
-    }
-
-    fn post(&mut self, flags: u8) {
-        self.guest.post(&mut self.queue, &self.connection, flags);
-    }
-
-    fn sent(&self) -> Vec<Vec<u8>> {
-        std::mem::take(&mut self.guest.port.frames().sent)
-    }
-
-    fn arrive(&self, frames: Vec<Vec<u8>>) {
-        self.guest.port.frames().arriving.extend(frames);
-    }
-}
-
-fn pair() -> (Side, Side) {
-    (Side::new(End::A), Side::new(End::B))
-}
-
-/// Lets both run until nothing is under way.
-fn settle(a: &mut Side, b: &mut Side) {
-    loop {
-        a.run();
-        b.run();
-        let (from_a, from_b) = (a.sent(), b.sent());
-        if from_a.is_empty() && from_b.is_empty() {
-            return;
-        }
-        b.arrive(from_a);
-        a.arrive(from_b);
-    }
-}
-
-fn bytes(len: usize, seed: u8) -> Vec<u8> {
-    (0..len)
-        .map(|n| {
-            (n as u8)
-                .wrapping_mul(31)
-                .wrapping_add((n >> 8) as u8 ^ seed)
-        })
-        .collect()
-}
 
 #[test]
 fn stream__both_ways_around_the_rings() {

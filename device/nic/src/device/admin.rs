@@ -382,7 +382,9 @@ impl Running {
             }
             admin::RELEASE => {
                 for frame in self.offload.release(handle)? {
-                    self.receive_raw(host, &frame);
+                    if let Err(why) = self.receive_raw(host, &frame) {
+                        call.link.drop_received(why);
+                    }
                 }
                 Ok(NOTHING)
             }

@@ -111,6 +111,35 @@ impl Config {
     }
 }
 
+/// Why a received frame was dropped.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FrameDrop {
+    /// It is longer than [`MAX_FRAME`].
+    TooLong,
+    /// The device is disabled, or fails by order.
+    Disabled,
+    /// Its address is none that the host listens to.
+    Filtered,
+    /// There is no raw-frame queue pair.
+    NoPair,
+    /// The host has not posted enough buffers, or not consumed what was completed.
+    NoBuffer,
+    /// Its queue pair was stopped for an error.
+    PairStopped,
+}
+
+impl FrameDrop {
+    /// All of them, with their names.
+    pub const ALL: [(Self, &'static str); 6] = [
+        (Self::TooLong, "too-long"),
+        (Self::Disabled, "disabled"),
+        (Self::Filtered, "filtered"),
+        (Self::NoPair, "no-pair"),
+        (Self::NoBuffer, "no-buffer"),
+        (Self::PairStopped, "pair-stopped"),
+    ];
+}
+
 /// The link and everything behind it.
 struct Link {
     port: Box<dyn EtherPort>,
@@ -118,23 +147,52 @@ struct Link {
     speed: u32,
     frame: Vec<u8>,
     stats: [u64; stat::CONNECTIONS],
+    drops: [u64; FrameDrop::ALL.len()],
 }
 
 impl Link {
     /// Takes a frame that has arrived; returns its length.
     fn receive(&mut self) -> Option<usize> {
-        match self.port.receive(&mut self.frame) {
-            Ok(len) => {
-                let len = len?;
-                self.stats[stat::RX_FRAMES] += 1;
-                self.stats[stat::RX_BYTES] += len as u64;
-                Some(len)
-            }
-            Err(_) => {
-                self.stats[stat::RX_ERRORS] += 1;
-                None
+        loop {
+            match self.port.receive(&mut self.frame) {
+                Ok(len) => {
+                    let len = len?;
+                    if len > MAX_FRAME {
+                        self.drop_received(FrameDrop::TooLong);
+                        continue;
+                    }
+                    self.stats[stat::RX_FRAMES] += 1;
+                    self.stats[stat::RX_BYTES] += len as u64;
+                    return Some(len);
+                }
+                Err(_) => {
+                    self.stats[stat::RX_ERRORS] += 1;
+                    return None;
+                }
             }
         }
+    }
+
+    /// Counts a frame that is dropped.
+    fn drop_received(&mut self, why: FrameDrop) {
+        self.drops[why as usize] += 1;
+        match why {
+            FrameDrop::TooLong => self.stats[stat::RX_ERRORS] += 1,
+            FrameDrop::Disabled => {}
+            FrameDrop::Filtered => self.stats[stat::RX_FILTERED] += 1,
+            FrameDrop::NoPair | FrameDrop::NoBuffer | FrameDrop::PairStopped => {
+                self.stats[stat::RX_NO_BUFFER] += 1;
+            }
+        }
+    }
+
+    /// Drops a frame that has arrived for a device that takes none; returns whether there was one.
+    fn ignore(&mut self) -> bool {
+        let arrived = self.receive().is_some();
+        if arrived {
+            self.drop_received(FrameDrop::Disabled);
+        }
+        arrived
     }
 
     fn send(&mut self, batch: &mut Batch) {
@@ -186,8 +244,10 @@ impl Nic {
                 port,
                 up,
                 speed: config.link_speed,
-                frame: vec![0; MAX_FRAME],
+                // Longer ones show by filling it.
+                frame: vec![0; MAX_FRAME + 1],
                 stats: [0; stat::CONNECTIONS],
+                drops: [0; FrameDrop::ALL.len()],
             },
             running: None,
             fault: Fault::None,
@@ -258,13 +318,11 @@ impl Nic {
 
     fn run_once(&mut self, now: Instant) -> Progress {
         if self.fault != Fault::None {
-            let dropped = self.link.receive().is_some();
-            return Progress::new(dropped);
+            return Progress::new(self.link.ignore());
         }
         self.link.up = self.link.port.is_up();
         let Some(running) = &mut self.running else {
-            let dropped = self.link.receive().is_some();
-            return Progress::new(dropped);
+            return Progress::new(self.link.ignore());
         };
         match running.run(&self.host, &mut self.link, &mut self.clock, now) {
             Ok(progress) => progress,
@@ -291,7 +349,14 @@ impl Nic {
         }
     }
 
-    /// Everything that is counted.
+    /// Received frames that were dropped, by reason.
+    pub fn drops(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+        FrameDrop::ALL
+            .iter()
+            .map(|(why, name)| (*name, self.link.drops[*why as usize]))
+    }
+
+    /// Everything that the interface counts.
     pub fn statistics(&self) -> [u64; stat::END] {
         match &self.running {
             Some(running) => running.statistics(&self.host, &self.link),

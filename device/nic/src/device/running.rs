@@ -2,7 +2,7 @@
 
 //! The device while it is enabled.
 
-use super::{admin::Admin, registers::Registers, Config, Link};
+use super::{admin::Admin, registers::Registers, Config, FrameDrop, Link};
 use crate::{
     clock::Clock,
     frames::Batch,
@@ -246,16 +246,16 @@ impl Running {
             .first_chunk()
             .is_some_and(|destination| self.filter.takes(destination));
         if !to_us && self.features & feature::RX_FILTER != 0 {
-            link.stats[stat::RX_FILTERED] += 1;
+            link.drop_received(FrameDrop::Filtered);
             return;
         }
-        if !self.receive_raw(host, frame) {
-            link.stats[stat::RX_NO_BUFFER] += 1;
+        if let Err(why) = self.receive_raw(host, frame) {
+            link.drop_received(why);
         }
     }
 
-    /// Hands a frame to the raw-frame queues; `false` if it was dropped.
-    pub(super) fn receive_raw(&mut self, host: &Host, frame: &[u8]) -> bool {
+    /// Hands a frame to the raw-frame queues.
+    pub(super) fn receive_raw(&mut self, host: &Host, frame: &[u8]) -> Result<(), FrameDrop> {
         let verify = self.features & feature::RX_CSUM != 0;
         let digest = Digest::of(frame, self.rss.as_ref(), verify);
         let wanted = self
@@ -267,13 +267,13 @@ impl Running {
             .filter(exists)
             .or_else(|| self.pairs.iter().position(Option::is_some))
         else {
-            return false;
+            return Err(FrameDrop::NoPair);
         };
         let Some(Some(pair)) = self.pairs.get_mut(id) else {
-            return false;
+            return Err(FrameDrop::NoPair);
         };
         if pair.queue.stopped() {
-            return false;
+            return Err(FrameDrop::PairStopped);
         }
         let tag = ethernet::Frame::parse(frame)
             .and_then(|link| link.vlan)
@@ -285,10 +285,14 @@ impl Running {
         } else {
             pair.receive(host, frame, None, &digest)
         };
-        received.unwrap_or_else(|error| {
-            self.stop_pair(host, id, error);
-            false
-        })
+        match received {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(FrameDrop::NoBuffer),
+            Err(error) => {
+                self.stop_pair(host, id, error);
+                Err(FrameDrop::PairStopped)
+            }
+        }
     }
 
     fn flush_if_much(&mut self, host: &Host, link: &mut Link) {

@@ -12,12 +12,13 @@ pub mod wire;
 use shape::Shape;
 use std::{io, os::fd::BorrowedFd, time::Instant};
 
-/// Bytes of the longest frame a port may give: jumbo frames, with a tag.
+/// Bytes of the longest frame that is received: a jumbo frame with a tag, and some more.
 pub const MAX_FRAME: usize = 9216;
 
 /// An Ethernet port.
 pub trait EtherPort: Send {
-    /// Takes a frame that has arrived; returns its length, or nothing if there is none.
+    /// Takes a frame that has arrived; returns its length, or nothing if there is none. Of one that is longer than
+    /// `frame` the beginning is taken.
     fn receive(&mut self, frame: &mut [u8]) -> io::Result<Option<usize>>;
 
     /// Sends a frame. `WouldBlock` if the other side is slow: it is lost.

@@ -5,7 +5,7 @@
 use super::EtherPort;
 use anyhow::{Context, Result};
 use rustix::net::{
-    accept_with, bind, connect, listen, recv, send, socket_with, AddressFamily, RecvFlags,
+    accept_with, bind, connect, listen, recv, send, socket_with, sockopt, AddressFamily, RecvFlags,
     SendFlags, SocketAddrUnix, SocketFlags, SocketType,
 };
 use std::{
@@ -19,6 +19,17 @@ pub struct WirePort {
     address: SocketAddrUnix,
     listener: Option<OwnedFd>,
     peer: Option<OwnedFd>,
+}
+
+/// Bytes, as the kernel counts them, that may be under way: a flight of jumbo frames takes twice what is in them.
+const BUFFER: usize = 8 << 20;
+
+/// Has `socket` send as much as it can at once.
+fn widen(socket: &OwnedFd) {
+    if sockopt::set_socket_send_buffer_size_force(socket, BUFFER).is_err() {
+        // Without privileges it is what the system allows everyone; more is lost then.
+        let _ = sockopt::set_socket_send_buffer_size(socket, BUFFER);
+    }
 }
 
 fn socket() -> rustix::io::Result<OwnedFd> {
@@ -50,6 +61,7 @@ impl WirePort {
         let peer = socket()?;
         let connected = connect(&peer, &self.address).is_ok();
         if connected {
+            widen(&peer);
             self.peer = Some(peer);
         }
         Ok(connected)
@@ -61,6 +73,7 @@ impl WirePort {
                 Some(listener) => {
                     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
                     self.peer = accept_with(listener, flags).ok();
+                    self.peer.iter().for_each(widen);
                 }
                 None => {
                     self.connect().ok()?;
@@ -107,5 +120,31 @@ impl EtherPort for WirePort {
 
     fn is_up(&mut self) -> bool {
         self.peer().is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::MAX_FRAME;
+    use super::*;
+
+    #[test]
+    fn send__a_flight_of_jumbo_frames_each_way() {
+        let path = std::env::temp_dir().join(format!("toe-nic-{}.wire", std::process::id()));
+        let mut ends = [&path; 2].map(|path| WirePort::open(path).unwrap());
+        assert!(ends.iter_mut().all(|end| end.is_up()));
+        for (from, to) in [(0, 1), (1, 0)] {
+            // More than a socket's buffer usually holds.
+            for n in 0..20 {
+                ends[from].send(&[n; MAX_FRAME]).unwrap();
+            }
+            let mut frame = [0; MAX_FRAME + 1];
+            for n in 0..20 {
+                assert_eq!(ends[to].receive(&mut frame).unwrap(), Some(MAX_FRAME));
+                assert_eq!(frame[..MAX_FRAME], [n; MAX_FRAME]);
+            }
+            assert_eq!(ends[to].receive(&mut frame).unwrap(), None);
+        }
+        std::fs::remove_file(&path).unwrap();
     }
 }

@@ -5,6 +5,7 @@
 #![allow(dead_code, reason = "Each test uses some of it")]
 
 pub mod connection;
+pub mod side;
 
 use std::time::{Duration, Instant};
 use toe_nic::{
