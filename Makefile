@@ -56,8 +56,9 @@ profile: payload ## where the kernel's instructions go for WORKLOAD (rpc_1, rpc_
 		'RUNS=1 /payload/selftests/bench/run.sh $(or $(WORKLOAD),rpc_1) && cat /proc/kallsyms >/out/kallsyms'
 	scripts/profile.py out/profile out/kallsyms --operations $(if $(filter rpc_64,$(WORKLOAD)),40000,20000)
 
-demo: payload ## Redis, memcached and nginx over AF_TOE; out/demo.json
-	scripts/vm --name demo /payload/selftests/demo/run.sh
+demo: payload $(if $(filter pci,$(DEVICE)),device) ## Redis, memcached and nginx over AF_TOE; out/demo.json
+	scripts/vm --name demo $(if $(filter pci,$(DEVICE)),--nic --outside) \
+		'TOE_DEVICE=$(or $(DEVICE),soft) /payload/selftests/demo/run.sh'
 
 shell: payload ## a shell in a virtual machine, with this build in /payload
 	scripts/vm --shell

@@ -209,6 +209,19 @@ def peer(command, log):
                                 stderr=subprocess.STDOUT, start_new_session=True)
 
 
+class Outside:
+    """Who carries out what the guest's selftests/lib/outside.sh asks for, by a virtio port."""
+
+    def __init__(self, command, log):
+        self.port, theirs = socket.socketpair()
+        with open(log, "wb") as out, theirs:
+            self.process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=out, start_new_session=True)
+
+    def qemu(self):
+        return ["-chardev", f"socket,id=outside,fd={self.port.fileno()}",
+                "-device", "virtserialport,chardev=outside,name=outside"]
+
+
 def qemu(args, kernel, work, console):
     accel = "tcg" if args.count else accelerator(args.accel)
     append = ["console=ttyS0", "quiet", "loglevel=7", "panic=-1", "oops=panic", "sysrq_always_enabled",
@@ -248,6 +261,8 @@ def qemu(args, kernel, work, console):
         command += ["-plugin", f"{TOP}/out/qemu/icount.so{profile}"]
     if args.nic:
         command += args.nic.qemu(args.memory)
+    if args.outside:
+        command += args.outside.qemu()
     for extra in args.qemu:
         command += shlex.split(extra)
     return [str(c) for c in command]
@@ -278,7 +293,8 @@ def run(args, command, work):
     """Run QEMU and pass the guest's output on; true if it ended by itself in time."""
     if args.shell:
         return subprocess.run(command, check=False).returncode == 0
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          pass_fds=[args.outside.port.fileno()] if args.outside else []) as process:
         expired = threading.Event()
 
         def expire():
@@ -357,6 +373,8 @@ def arguments():
     parser.add_argument("--nic-options", default="", help="more options for toe-nic, in one string")
     parser.add_argument("--peer", action="append", default=[],
                         help="run a shell command beside the guest, in the network that the NIC is connected to")
+    parser.add_argument("--outside", action="store_true",
+                        help="have what the guest gives to selftests/lib/outside.sh run there")
     parser.add_argument("--count", action="store_true",
                         help="count instructions (selftests/bench/icount.h asks for them); implies --accel tcg")
     parser.add_argument("--profile", type=pathlib.Path,
@@ -366,8 +384,8 @@ def arguments():
     args = parser.parse_args()
     if bool(args.command) == args.shell:
         parser.error("give a command, or --shell")
-    if args.peer and not args.nic:
-        parser.error("--peer needs --nic")
+    if (args.peer or args.outside) and not args.nic:
+        parser.error("--peer and --outside need --nic")
     return args
 
 
@@ -391,6 +409,9 @@ def main():
             args.nic = Nic(args, work, log / f"{args.name}.nic")
         try:
             peers = [peer(command, log / f"{args.name}.peer{i}") for i, command in enumerate(args.peer)]
+            if args.outside:
+                args.outside = Outside([GUEST / "outside", args.payload], log / f"{args.name}.outside")
+                peers.append(args.outside.process)
             in_time = run(args, qemu(args, kernel, work, console), work)
         finally:
             for process in peers:

@@ -12,7 +12,7 @@
 # shellcheck disable=SC2034	# what is set here is read by the scripts that use it
 
 : "${REQUESTS:=2048}"		# of each kind; a multiple of 64
-PROGRAMS_DIR=$(mktemp -d)
+PROGRAMS_DIR=$(mktemp -d)	# at both ends
 SERVER_IP=$(server_addr 4)
 server_pid=
 
@@ -23,17 +23,15 @@ programs_cleanup() {
 
 server_stop() {
 	[ -n "$server_pid" ] || return 0
-	kill "$server_pid" 2>/dev/null
-	wait "$server_pid" 2>/dev/null
+	# shellcheck disable=SC2016	# expanded at the server. A process that nobody reaps has no file any more.
+	in_server bash -c 'kill "$1" && while [ -e "/proc/$1/exe" ]; do sleep 0.1; done' bash "$server_pid" 2>/dev/null
 	server_pid=
 }
 
 # server_run COMMAND...: in the background; its output goes to a file
 server_run() {
-	# Not by way of a function: its process would not be the program's.
-	# shellcheck disable=SC2153	# from topology.sh
-	ip netns exec "$SERVER_NS" "$@" >"$PROGRAMS_DIR/server.log" 2>&1 &
-	server_pid=$!
+	# shellcheck disable=SC2016
+	server_pid=$(in_server bash -c 'mkdir -p "$1" && exec >"$1/server.log" 2>&1 "${@:2}" & echo $!' bash "$PROGRAMS_DIR" "$@")
 }
 
 # server_wait COMMAND...: until the command succeeds
@@ -41,11 +39,11 @@ server_wait() {
 	local try
 	for ((try = 0; try < 100; try++)); do
 		"$@" >/dev/null 2>&1 && return
-		kill -0 "$server_pid" 2>/dev/null || break
+		in_server kill -0 "$server_pid" 2>/dev/null || break
 		sleep 0.1
 	done
 	echo "the server does not answer:" >&2
-	tail -5 "$PROGRAMS_DIR/server.log" >&2
+	in_server tail -5 "$PROGRAMS_DIR/server.log" >&2
 	return 1
 }
 
@@ -53,7 +51,8 @@ server_wait() {
 ask() {
 	local port=$1 text=$2
 	shift 2
-	printf '%b' "$text" | in_client "$@" nc -w 10 "$SERVER_IP" "$port"
+	# shellcheck disable=SC2016
+	in_client bash -c 'printf "%b" "$1" | "${@:2}"' bash "$text" "$@" nc -w 10 "$SERVER_IP" "$port"
 }
 
 # field FILE NAME: the number after a name in redis' or memcached's statistics
@@ -113,10 +112,8 @@ memcached_count() {
 	bytes=$(($(field "$reply" bytes_read) + $(field "$reply" bytes_written) + $(wc -c <"$reply")))
 }
 
-nginx_start() {
-	mkdir -p "$PROGRAMS_DIR/www"
-	head -c 10000 /dev/urandom >"$PROGRAMS_DIR/www/file"
-	cat >"$PROGRAMS_DIR/nginx.conf" <<-EOF2
+nginx_conf() {
+	cat <<-EOF2
 		daemon off;
 		worker_processes 2;
 		user root;
@@ -134,7 +131,14 @@ nginx_start() {
 			}
 		}
 	EOF2
-	: >"$PROGRAMS_DIR/nginx.log"
+}
+
+nginx_start() {
+	# shellcheck disable=SC2016
+	in_server bash -c 'mkdir -p "$1/www" && cd "$1" || exit
+		head -c 10000 /dev/urandom >www/file
+		printf "%s" "$2" >nginx.conf
+		: >nginx.log' bash "$PROGRAMS_DIR" "$(nginx_conf)"
 	server_run "$@" nginx -c "$PROGRAMS_DIR/nginx.conf"
 }
 
@@ -142,24 +146,35 @@ nginx_wait() {
 	server_wait in_client "$@" curl -sf -o /dev/null "http://$SERVER_IP/file"
 }
 
-nginx_load() {
-	local i pids=() failed=0
+# fetch DIRECTORY URL CHECKSUM [WRAPPER...]: four at once; what comes must be right
+fetch() {
+	local directory=$1 url=$2 sum=$3 i pids=() failed=0
+	shift 3
+	mkdir -p "$directory" && cd "$directory" || return
 	for i in 1 2 3 4; do
-		in_client "$@" curl -sf -o "$PROGRAMS_DIR/fetched.$i" \
-			"http://$SERVER_IP/file?[1-$((REQUESTS / 4))]" 2>>"$PROGRAMS_DIR/load.log" &
+		"$@" curl -sSf -o "fetched.$i" "$url" &
 		pids+=($!)
 	done
 	for i in "${pids[@]}"; do
 		wait "$i" || failed=1
 	done
 	for i in 1 2 3 4; do
-		cmp "$PROGRAMS_DIR/www/file" "$PROGRAMS_DIR/fetched.$i" || failed=1
+		[ "$(sha256sum <"fetched.$i")" = "$sum" ] || failed=1
 	done
 	return "$failed"
 }
 
+nginx_load() {
+	local sum
+	# shellcheck disable=SC2016
+	sum=$(in_server bash -c 'sha256sum <"$1"' bash "$PROGRAMS_DIR/www/file") &&
+		in_client bash -c "$(declare -f fetch); "'fetch "$@"' bash "$PROGRAMS_DIR" \
+			"http://$SERVER_IP/file?[1-$((REQUESTS / 4))]" "$sum" "$@" 2>"$PROGRAMS_DIR/load.log"
+}
+
 nginx_count() {
-	local log=$PROGRAMS_DIR/nginx.log
+	local log=$PROGRAMS_DIR/nginx.copy
+	in_server cat "$PROGRAMS_DIR/nginx.log" >"$log"
 	requests=$(wc -l <"$log")
 	errors=$(awk '$2 != 200 { n++ } END { print n + 0 }' "$log")
 	connections=$(cut -d' ' -f1 "$log" | sort -u | wc -l)

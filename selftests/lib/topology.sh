@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 # The link under test: namespaces toe_a (servers) and toe_b (clients), joined by
-# a veth pair whose ends are both called toe0.
+# a veth pair whose ends are both called toe0. Or, after topo_nic, one of them
+# and what is outside the virtual machine, joined by the NIC.
 
 : "${TOE_DEVICE:=soft}"		# kind of device under test; none: kernel TCP only
 export TOE_DEVICE
@@ -10,12 +11,25 @@ SERVER_NS=toe_a
 CLIENT_NS=toe_b
 LINK=toe0
 
+OUTSIDE=outside			# in place of a namespace's name: not in this machine
+
+# at NAMESPACE COMMAND...
+at() {
+	local ns=$1
+	shift
+	if [ "$ns" = "$OUTSIDE" ]; then
+		"$(dirname "${BASH_SOURCE[0]}")/outside.sh" "$@"
+	else
+		ip netns exec "$ns" "$@"
+	fi
+}
+
 in_server() {
-	ip netns exec "$SERVER_NS" "$@"
+	at "$SERVER_NS" "$@"
 }
 
 in_client() {
-	ip netns exec "$CLIENT_NS" "$@"
+	at "$CLIENT_NS" "$@"
 }
 
 # server_addr 4|6, client_addr 4|6
@@ -55,12 +69,29 @@ topo_veth() {
 topo_addresses() {
 	local ns end=1
 	for ns in "$SERVER_NS" "$CLIENT_NS"; do
-		ip -n "$ns" link set lo up || return
-		ip -n "$ns" addr add "10.77.0.$end/24" dev "$LINK" || return
-		ip -n "$ns" addr add "fd77::$end/64" dev "$LINK" nodad || return
-		ip -n "$ns" link set "$LINK" up || return
+		at "$ns" ip link set lo up || return
+		at "$ns" ip addr add "10.77.0.$end/24" dev "$LINK" || return
+		at "$ns" ip addr add "fd77::$end/64" dev "$LINK" nodad || return
+		at "$ns" ip link set "$LINK" up || return
 		end=2
 	done
+}
+
+# topo_nic server|client: the NIC is that end of the link; the other one is outside
+topo_nic() {
+	local here=toe_nic nic ns
+	SERVER_NS=$OUTSIDE CLIENT_NS=$here
+	[ "$1" = client ] || SERVER_NS=$here CLIENT_NS=$OUTSIDE
+	toe_load || return
+	# The NIC is in the namespace that everything began in.
+	[ -e "/run/netns/$here" ] || ip netns attach "$here" 1 || return
+	nic=(/sys/bus/pci/drivers/toe/*/net/*)
+	[ -e "${nic[0]}" ] || { echo "there is no NIC: scripts/vm needs --nic" >&2; return 1; }
+	[ "${nic[0]##*/}" = "$LINK" ] || ip link set "${nic[0]##*/}" name "$LINK" || return
+	for ns in "$SERVER_NS" "$CLIENT_NS"; do
+		at "$ns" ip addr flush dev "$LINK" || return
+	done
+	topo_addresses
 }
 
 topo_down() {
@@ -126,8 +157,11 @@ ends_on_lo() {
 # dev_add NAMESPACE NETDEV: make it a device under test
 dev_add() {
 	export TOE_TEST_OFFLOAD=1
-	[ -d /sys/module/toe ] || insmod "$(dirname "${BASH_SOURCE[0]}")/../../toe.ko" || return
-	ip netns exec "$1" toetool dev add "$2" --kind "$TOE_DEVICE"
+	toe_load && ip netns exec "$1" toetool dev add "$2" --kind "$TOE_DEVICE"
+}
+
+toe_load() {
+	[ -d /sys/module/toe ] || insmod "$(dirname "${BASH_SOURCE[0]}")/../../toe.ko"
 }
 
 # counters NAMESPACE GROUP [NAME]: the sum of the namespace's and its devices'

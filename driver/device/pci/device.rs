@@ -43,6 +43,8 @@ pub(super) struct Offload {
     connections: Atomic<u32>,
     /// Connections installed.
     installed: Counter,
+    /// Bytes that had arrived before.
+    moved: Counter,
     /// Times that the NIC was reset.
     pub(super) resets: Counter,
     /// Connections that the NIC stopped.
@@ -89,6 +91,7 @@ impl Offload {
                 next: Atomic::new(0),
                 connections: Atomic::new(0),
                 installed: Counter::new(),
+                moved: Counter::new(),
                 resets: Counter::new(),
                 stopped: Counter::new(),
                 finished <- new_bh_spinlock!(Totals::default(), "Offload::finished"),
@@ -289,6 +292,7 @@ impl Device for PciDevice {
         });
         totals.visit(visit);
         visit(Group::Event, "offloaded", offload.installed.get());
+        visit(Group::Event, "moved-bytes", offload.moved.get());
         visit(Group::Event, "resets", offload.resets.get());
         visit(Group::Drop, "connection-stopped", offload.stopped.get());
         for (name, of) in super::context::COUNTERS {
@@ -373,6 +377,7 @@ impl Claim for PciClaim {
         let offload = &self.hold.offload;
         let connection = PciConnection::install(offload, self.hold.handle, &install)?;
         offload.installed.add(1);
+        offload.moved.add(u64::from(install.moved.0));
         self.hold.held = false;
         Ok(connection)
     }
