@@ -3,11 +3,16 @@
 //! The device's clock.
 
 use datapath::units::Micros;
+use parking_lot::Mutex;
 use std::time::Instant;
 
-/// Counts microseconds; the host sets it to its own.
+/// Counts microseconds; the host sets it to its own. Any thread may read it.
 pub struct Clock {
     start: Instant,
+    state: Mutex<State>,
+}
+
+struct State {
     /// Added to the time since `start`.
     offset: i128,
     /// What it showed last.
@@ -22,30 +27,34 @@ impl Clock {
     pub fn new() -> Self {
         Self {
             start: Instant::now(),
-            offset: 0,
-            last: 0,
+            state: Mutex::new(State { offset: 0, last: 0 }),
         }
     }
 
+    fn elapsed(&self, now: Instant) -> i128 {
+        now.saturating_duration_since(self.start).as_micros() as i128
+    }
+
     /// The time at `now`; never less than before.
-    pub fn read(&mut self, now: Instant) -> Micros {
-        let raw = now.saturating_duration_since(self.start).as_micros() as i128 + self.offset;
-        self.last = self.last.max(u64::try_from(raw).unwrap_or(0));
-        Micros(self.last)
+    pub fn read(&self, now: Instant) -> Micros {
+        let mut state = self.state.lock();
+        let raw = self.elapsed(now) + state.offset;
+        state.last = state.last.max(u64::try_from(raw).unwrap_or(0));
+        Micros(state.last)
     }
 
     /// Sets it to `time`. Refused, with `false`, if that is far back and `steady` is set; otherwise it stands still until
     /// that time has come.
-    pub fn set(&mut self, now: Instant, time: u64, steady: bool) -> bool {
+    pub fn set(&self, now: Instant, time: u64, steady: bool) -> bool {
         let before = self.read(now).0;
         let far_back = time < before.saturating_sub(MOST_BACK);
         if far_back && steady {
             return false;
         }
-        self.offset =
-            i128::from(time) - now.saturating_duration_since(self.start).as_micros() as i128;
+        let mut state = self.state.lock();
+        state.offset = i128::from(time) - self.elapsed(now);
         if far_back {
-            self.last = time;
+            state.last = time;
         }
         true
     }
@@ -64,7 +73,7 @@ mod tests {
 
     #[test]
     fn set__never_goes_back_a_little() {
-        let mut clock = Clock::new();
+        let clock = Clock::new();
         let now = Instant::now();
         assert!(clock.set(now, 5_000_000, true));
         assert!(clock.set(now, 4_900_000, true));
@@ -77,7 +86,7 @@ mod tests {
 
     #[test]
     fn set__far_back_only_without_connections() {
-        let mut clock = Clock::new();
+        let clock = Clock::new();
         let now = Instant::now();
         assert!(clock.set(now, 50_000_000, true));
         assert!(!clock.set(now, 1_000_000, true));

@@ -133,7 +133,7 @@ mod tests {
         let path = std::env::temp_dir().join(format!("toe-nic-{}.control", std::process::id()));
         let told = Arc::new(Mutex::new(Shape::default()));
         let nic = Nic::new(Config::default(), Box::new(Told(Arc::clone(&told)))).unwrap();
-        listen(Shared::new(nic, Duration::ZERO).unwrap(), &path).unwrap();
+        listen(Shared::new(nic, Duration::ZERO), &path).unwrap();
         let connect = || BufReader::new(UnixStream::connect(&path).unwrap());
         let (mut first, mut second) = (connect(), connect());
         let loss = || told.lock().unwrap().loss;

@@ -4,13 +4,15 @@
 
 use crate::{
     layout::NO_VECTOR,
-    memory::{Doorbells, Memory},
+    memory::{Doorbells, HostMemory},
 };
+use rustix::event::{eventfd, EventfdFlags};
 use std::{
     fs::File,
     io,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
     sync::{
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
         Arc,
     },
 };
@@ -67,26 +69,74 @@ impl Vectors {
     }
 }
 
+/// Wakes the thread that runs the device.
+pub struct Wakeup {
+    eventfd: OwnedFd,
+    asleep: AtomicBool,
+}
+
+impl Wakeup {
+    fn new() -> io::Result<Self> {
+        let flags = EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC;
+        Ok(Self {
+            eventfd: eventfd(0, flags)?,
+            asleep: AtomicBool::new(false),
+        })
+    }
+
+    /// Says that the thread is about to look for the last time before it sleeps, or that it doesn't sleep any more.
+    pub fn set_asleep(&self, asleep: bool) {
+        self.asleep.store(asleep, Ordering::SeqCst);
+    }
+
+    /// There is something to do: wakes the thread if it sleeps.
+    #[inline]
+    pub fn notify(&self) {
+        if self.asleep.load(Ordering::SeqCst) && self.asleep.swap(false, Ordering::SeqCst) {
+            self.wake();
+        }
+    }
+
+    /// Ends a sleep, or the next one.
+    pub fn wake(&self) {
+        // It can only fail if the counter is full, and then the thread will wake anyway.
+        let _ = rustix::io::write(&self.eventfd, &1u64.to_ne_bytes());
+    }
+
+    /// What becomes readable.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.eventfd.as_fd()
+    }
+
+    /// Forgets what it was woken for.
+    pub fn clear(&self) {
+        let _ = rustix::io::read(&self.eventfd, &mut [0; 8]);
+    }
+}
+
 /// What the device has of its host.
 pub struct Host {
     /// Its memory.
-    pub memory: Memory,
+    pub memory: HostMemory,
     /// The doorbell pages.
     pub doorbells: Doorbells,
     /// The interrupts.
     pub vectors: Vectors,
     /// How often it kicked a queue.
     pub kicks: Arc<AtomicU64>,
+    /// Wakes the thread that runs the device.
+    pub wakeup: Arc<Wakeup>,
 }
 
 impl Host {
     /// Doorbell pages of `doorbells` bytes, `vectors` interrupts, no memory.
     pub fn new(doorbells: u64, vectors: u16) -> io::Result<Self> {
         Ok(Self {
-            memory: Memory::default(),
+            memory: HostMemory::default(),
             doorbells: Doorbells::new(doorbells)?,
             vectors: Vectors::new(vectors),
             kicks: Arc::default(),
+            wakeup: Arc::new(Wakeup::new()?),
         })
     }
 }

@@ -4,6 +4,7 @@
 
 use anyhow::{bail, Result};
 use clap::Parser;
+use pipeline::Stages;
 use std::{path::PathBuf, process::ExitCode, sync::Arc, thread, time::Duration};
 use toe_nic::{
     control,
@@ -46,6 +47,10 @@ struct Options {
     /// Most connections offloaded at once.
     #[arg(long, default_value_t = Config::default().connections)]
     connections: u32,
+    /// What runs the data-path: 'inline', on one thread, or 'pipelined' with any of ',pre=N,post=N,dma=N,groups=N': how many
+    /// threads for pre-processing, post-processing and DMA (may be 0), and flow-groups, each with two threads.
+    #[arg(long, default_value_t)]
+    stages: Stages,
     /// Write all frames of the port to a file that tcpdump reads.
     #[arg(long, value_name = "FILE")]
     pcap: Option<PathBuf>,
@@ -103,13 +108,14 @@ fn run(options: &Options) -> Result<()> {
         pairs: options.pairs,
         connections: options.connections,
         mac: options.mac,
+        stages: options.stages,
         ..Config::default()
     };
     if let Err(message) = config.check() {
         bail!(message);
     }
     let nic = Nic::new(config, port(options)?)?;
-    let shared = Shared::new(nic, Duration::from_micros(options.spin))?;
+    let shared = Shared::new(nic, Duration::from_micros(options.spin));
     if let Some(path) = &options.control {
         control::listen(Arc::clone(&shared), path)?;
     }

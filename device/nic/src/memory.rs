@@ -5,10 +5,12 @@
 //! Both are shared with a guest that may write to them at any time, so everything is copied out once, by volatile or
 //! atomic accesses, and nothing here gives out a reference.
 
+use parking_lot::RwLock;
 use rustix::fs::MemfdFlags;
 use std::{
     fs::File,
     io,
+    ops::Deref,
     os::fd::{AsRawFd, OwnedFd, RawFd},
     sync::{
         atomic::{fence, Ordering},
@@ -26,14 +28,41 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Unreachable;
 
-/// The host's memory.
-#[derive(Default)]
+/// The host's memory, as far as it is reachable at a time.
+#[derive(Clone, Default)]
 pub struct Memory {
     map: GuestMemoryMmap,
     bus_master: bool,
 }
 
-impl Memory {
+/// Memory that other threads access too.
+pub type SharedMemory = Arc<RwLock<Memory>>;
+
+/// What decides how much is reachable. All changes wait until accesses by other threads are done.
+#[derive(Default)]
+pub struct HostMemory {
+    memory: Memory,
+    shared: SharedMemory,
+}
+
+impl Deref for HostMemory {
+    type Target = Memory;
+
+    fn deref(&self) -> &Memory {
+        &self.memory
+    }
+}
+
+impl HostMemory {
+    /// The same memory for other threads, who see all changes.
+    pub fn share(&self) -> SharedMemory {
+        Arc::clone(&self.shared)
+    }
+
+    fn publish(&self) {
+        *self.shared.write() = self.memory.clone();
+    }
+
     /// Makes `size` bytes of `file` from `offset` on reachable at `address`.
     ///
     /// # Errors
@@ -45,25 +74,39 @@ impl Memory {
             MmapRegion::from_file(FileOffset::new(file, offset), size).map_err(io::Error::other)?;
         let region = GuestRegionMmap::new(mapping, GuestAddress(address))
             .ok_or(io::ErrorKind::InvalidInput)?;
-        self.map = self
+        self.memory.map = self
+            .memory
             .map
             .insert_region(Arc::new(region))
             .map_err(|_| io::ErrorKind::InvalidInput)?;
+        self.publish();
         Ok(())
     }
 
     /// Takes away what was mapped of `address..address + size`.
     pub fn unmap(&mut self, address: u64, size: u64) {
-        if let Ok((map, _)) = self.map.remove_region(GuestAddress(address), size) {
-            self.map = map;
+        if let Ok((map, _)) = self.memory.map.remove_region(GuestAddress(address), size) {
+            self.memory.map = map;
+            self.publish();
         }
     }
 
     /// Takes everything away.
     pub fn clear(&mut self) {
-        self.map = GuestMemoryMmap::default();
+        self.memory.map = GuestMemoryMmap::default();
+        self.publish();
     }
 
+    /// Sets PCI's bus master enable: without it nothing is reachable.
+    pub fn set_bus_master(&mut self, on: bool) {
+        if self.memory.bus_master != on {
+            self.memory.bus_master = on;
+            self.publish();
+        }
+    }
+}
+
+impl Memory {
     /// Whether nothing is mapped.
     pub fn is_empty(&self) -> bool {
         self.map.num_regions() == 0
@@ -72,11 +115,6 @@ impl Memory {
     /// Whether PCI's bus master enable is set.
     pub fn bus_master(&self) -> bool {
         self.bus_master
-    }
-
-    /// Sets PCI's bus master enable: without it nothing is reachable.
-    pub fn set_bus_master(&mut self, on: bool) {
-        self.bus_master = on;
     }
 
     /// Whether all of `len` bytes from `address` on are reachable.

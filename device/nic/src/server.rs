@@ -4,14 +4,12 @@
 
 use crate::{
     device::{Config, Nic},
+    host::Wakeup,
     layout::{reg, PAGE_SIZE},
     pci::{ConfigSpace, CONFIG_SIZE, MSIX_SIZE},
 };
 use anyhow::{Context, Result};
-use rustix::{
-    event::{eventfd, poll, EventfdFlags, PollFd, PollFlags, Timespec},
-    io::{read, write},
-};
+use rustix::event::{poll, PollFd, PollFlags, Timespec};
 use std::{
     fs::File,
     io,
@@ -40,7 +38,7 @@ pub struct Shared {
     nic: Mutex<Nic>,
     /// Threads that want the device from the one that runs it.
     waiting: AtomicUsize,
-    wakeup: OwnedFd,
+    wakeup: Arc<Wakeup>,
     /// How long to look for work before sleeping.
     spin: Duration,
 }
@@ -50,14 +48,13 @@ const LONGEST_SLEEP: Duration = Duration::from_millis(100);
 
 impl Shared {
     /// Shares a device that is to look for work for `spin` before it sleeps.
-    pub fn new(nic: Nic, spin: Duration) -> io::Result<Arc<Self>> {
-        let flags = EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC;
-        Ok(Arc::new(Self {
+    pub fn new(nic: Nic, spin: Duration) -> Arc<Self> {
+        Arc::new(Self {
+            wakeup: Arc::clone(&nic.host.wakeup),
             nic: Mutex::new(nic),
             waiting: AtomicUsize::new(0),
-            wakeup: eventfd(0, flags)?,
             spin,
-        }))
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, Nic> {
@@ -74,8 +71,7 @@ impl Shared {
 
     /// Wakes the thread that runs the device.
     pub fn wake(&self) {
-        // It can only fail if the counter is full, and then the thread will wake anyway.
-        let _ = write(&self.wakeup, &1u64.to_ne_bytes());
+        self.wakeup.wake();
     }
 
     /// Runs the device for ever.
@@ -111,14 +107,14 @@ impl Shared {
     }
 
     fn sleep(&self, readable: Option<OwnedFd>, longest: Duration) {
-        let mut fds = vec![PollFd::new(&self.wakeup, PollFlags::IN)];
+        let mut fds = vec![PollFd::from_borrowed_fd(self.wakeup.fd(), PollFlags::IN)];
         if let Some(fd) = &readable {
             fds.push(PollFd::from_borrowed_fd(fd.as_fd(), PollFlags::IN));
         }
         let timeout = Timespec::try_from(longest).ok();
         // Whatever ends it, there is no harm in looking.
         let _ = poll(&mut fds, timeout.as_ref());
-        let _ = read(&self.wakeup, &mut [0; 8]);
+        self.wakeup.clear();
     }
 }
 

@@ -17,7 +17,25 @@ use toe_nic::layout::{
     QueueStatus, RxBuffer, RxCompletion, Status, CONTEXT_PRIVILEGED, QUEUE_STOPPED, REMOVE_HOLD,
 };
 
-#[test]
+over_executors! {
+    stream__both_ways_around_the_rings
+    frames__are_valid_and_no_longer_than_the_mss
+    fin__both_ways
+    record__covers_what_was_acknowledged
+    watch__tells_again_what_is_waited_for
+    claim__holds_until_installed
+    release__gives_back_what_was_held
+    remove__goes_on_where_it_was
+    quiesce__and_resume
+    post__impossible_positions_quiesce_one_connection
+    user_context__reaches_its_own_connections_only
+    user_context__does_not_do_what_is_the_control_planes
+    notifications__wait_for_room_and_become_one
+    punt__a_reset_is_the_hosts_to_judge
+    install__refuses_what_cannot_be
+    table__full_is_told
+}
+
 fn stream__both_ways_around_the_rings() {
     let (mut a, mut b) = pair();
     let (up, down) = (bytes(5 * RING as usize, 1), bytes(3 * RING as usize, 2));
@@ -50,7 +68,6 @@ fn stream__both_ways_around_the_rings() {
     assert_eq!(stats[stat::DROPS..stat::END].iter().sum::<u64>(), 0);
 }
 
-#[test]
 fn frames__are_valid_and_no_longer_than_the_mss() {
     let (mut a, _) = pair();
     a.send(&bytes(20_000, 3));
@@ -61,7 +78,6 @@ fn frames__are_valid_and_no_longer_than_the_mss() {
     assert!(a.connection.waits & wait::IN_FLIGHT != 0);
 }
 
-#[test]
 fn fin__both_ways() {
     let (mut a, mut b) = pair();
     a.send(b"last words");
@@ -77,7 +93,6 @@ fn fin__both_ways() {
     }
 }
 
-#[test]
 fn record__covers_what_was_acknowledged() {
     let (mut a, mut b) = pair();
     for round in 0..5u32 {
@@ -102,7 +117,6 @@ fn record__covers_what_was_acknowledged() {
     }
 }
 
-#[test]
 fn watch__tells_again_what_is_waited_for() {
     let (mut a, _) = pair();
     a.send(b"unanswered");
@@ -124,7 +138,6 @@ fn watch__tells_again_what_is_waited_for() {
     assert_eq!(a.sent().len(), 1);
 }
 
-#[test]
 fn claim__holds_until_installed() {
     let mut a = Side::new(End::A);
     let mut guest = Guest::enabled_as(End::B.address());
@@ -142,7 +155,6 @@ fn claim__holds_until_installed() {
     assert_eq!(connection.waits, wait::ACK_DELAYED);
 }
 
-#[test]
 fn release__gives_back_what_was_held() {
     let mut a = Side::new(End::A);
     let mut guest = Guest::enabled_as(End::B.address());
@@ -168,7 +180,6 @@ fn release__gives_back_what_was_held() {
     assert_eq!(guest.read_bytes(buffer, frames[0].len()), frames[0]);
 }
 
-#[test]
 fn remove__goes_on_where_it_was() {
     let (mut a, mut b) = pair();
     a.send(&bytes(1000, 4));
@@ -194,7 +205,6 @@ fn remove__goes_on_where_it_was() {
     assert_eq!(b.guest.nic.statistics()[stat::CONNECTIONS], 0);
 }
 
-#[test]
 fn quiesce__and_resume() {
     let (mut a, mut b) = pair();
     let handle = b.connection.handle;
@@ -208,7 +218,6 @@ fn quiesce__and_resume() {
     assert_eq!(b.receive(), b"wait");
 }
 
-#[test]
 fn post__impossible_positions_quiesce_one_connection() {
     let (mut a, mut b) = pair();
     let second = b.guest.claim(&End::B.tuple(1));
@@ -230,7 +239,6 @@ fn post__impossible_positions_quiesce_one_connection() {
     assert_eq!(a.connection.stopped, Some(Error::RxUnderflow as u32));
 }
 
-#[test]
 fn user_context__reaches_its_own_connections_only() {
     let mut side = Side::new(End::A);
     let mut user = side.guest.create_context(1, 0);
@@ -261,7 +269,6 @@ fn user_context__reaches_its_own_connections_only() {
     assert_eq!(side.connection.stopped, None);
 }
 
-#[test]
 fn user_context__does_not_do_what_is_the_control_planes() {
     for (op, flags) in [
         (command::SET_CWND, 0),
@@ -284,7 +291,6 @@ fn user_context__does_not_do_what_is_the_control_planes() {
     }
 }
 
-#[test]
 fn notifications__wait_for_room_and_become_one() {
     let (mut a, mut b) = pair();
     // Fences fill b's ring.
@@ -308,7 +314,6 @@ fn notifications__wait_for_room_and_become_one() {
     assert_eq!(rest[0].rx_tail.get(), 3000);
 }
 
-#[test]
 fn punt__a_reset_is_the_hosts_to_judge() {
     let (mut a, mut b) = pair();
     a.guest.push(
@@ -326,7 +331,6 @@ fn punt__a_reset_is_the_hosts_to_judge() {
     assert_eq!(told[0].data[12] & 4, 4);
 }
 
-#[test]
 fn install__refuses_what_cannot_be() {
     let mut guest = Guest::enabled();
     guest.create_context(0, CONTEXT_PRIVILEGED);
@@ -404,7 +408,6 @@ fn install__refuses_what_cannot_be() {
     assert_eq!(status, Status::WrongState as u32);
 }
 
-#[test]
 fn table__full_is_told() {
     let mut guest = Guest::new(Config {
         connections: 3,

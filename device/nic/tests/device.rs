@@ -16,6 +16,23 @@ use toe_nic::{
     },
 };
 
+over_executors! {
+    registers__identity_and_limits
+    enable__refuses_what_it_cannot
+    admin__answers_in_order_for_ever
+    admin__impossible_tail_stops_the_device
+    transmit__gathers_a_frame
+    transmit__inserts_a_tag
+    transmit__bad_descriptors_stop_their_queue_only
+    receive__fills_buffers_in_order
+    receive__filters_addresses
+    sleep__asks_to_be_kicked_unless_there_is_work
+    reset__leaves_memory_alone
+    sleep__not_kept_from_by_half_a_frame
+    fault__a_device_that_hangs_is_mended_by_a_reset
+    fault__a_device_that_is_gone_reads_as_ones
+}
+
 const OWN: [u8; 6] = [2, 0x74, 0x6f, 0x65, 0, 1];
 
 fn frame_to(destination: [u8; 6], len: usize) -> Vec<u8> {
@@ -53,7 +70,6 @@ fn stopped(guest: &Guest, queue: &Queue) -> Option<u32> {
     (status.flags.get() & QUEUE_STOPPED != 0).then_some(status.error.get())
 }
 
-#[test]
 fn registers__identity_and_limits() {
     let mut guest = Guest::new(Config::default());
     let nic = &mut guest.nic;
@@ -64,7 +80,6 @@ fn registers__identity_and_limits() {
     assert_eq!(nic.read_register(reg::STATUS), status::LINK);
 }
 
-#[test]
 fn enable__refuses_what_it_cannot() {
     let mut guest = Guest::new(Config::default());
     guest.enable(FEATURES | feature::RMT);
@@ -88,7 +103,6 @@ fn enable__refuses_what_it_cannot() {
     );
 }
 
-#[test]
 fn admin__answers_in_order_for_ever() {
     let mut guest = Guest::enabled();
     for _ in 0..5 * ENTRIES {
@@ -101,7 +115,6 @@ fn admin__answers_in_order_for_ever() {
     assert_eq!(guest.events.len(), 1);
 }
 
-#[test]
 fn admin__impossible_tail_stops_the_device() {
     let mut guest = Guest::enabled();
     guest.ring_doorbell(0, doorbell::SQ_TAIL, ENTRIES + 1);
@@ -117,7 +130,6 @@ fn admin__impossible_tail_stops_the_device() {
     assert_eq!(guest.status() & status::READY, status::READY);
 }
 
-#[test]
 fn transmit__gathers_a_frame() {
     let mut guest = Guest::enabled();
     let mut pair = guest.create_pair(0);
@@ -134,7 +146,6 @@ fn transmit__gathers_a_frame() {
     assert_eq!(status.sq_head.get(), 2);
 }
 
-#[test]
 fn transmit__inserts_a_tag() {
     let mut guest = Guest::enabled();
     let mut pair = guest.create_pair(0);
@@ -151,7 +162,6 @@ fn transmit__inserts_a_tag() {
     assert_eq!(&sent[16..], &frame[12..]);
 }
 
-#[test]
 fn transmit__bad_descriptors_stop_their_queue_only() {
     let bad = [
         (descriptor(64, 60, tx::END), Error::Address),
@@ -185,7 +195,6 @@ fn transmit__bad_descriptors_stop_their_queue_only() {
     }
 }
 
-#[test]
 fn receive__fills_buffers_in_order() {
     let mut guest = Guest::enabled();
     let mut pair = guest.create_pair(0);
@@ -216,7 +225,6 @@ fn receive__fills_buffers_in_order() {
     assert_eq!(guest.completions::<RxCompletion>(&mut pair).len(), 1);
 }
 
-#[test]
 fn receive__filters_addresses() {
     let mut guest = Guest::enabled();
     let mut pair = guest.create_pair(0);
@@ -234,7 +242,6 @@ fn receive__filters_addresses() {
     assert_eq!(guest.completions::<RxCompletion>(&mut pair).len(), 1);
 }
 
-#[test]
 fn sleep__asks_to_be_kicked_unless_there_is_work() {
     let mut guest = Guest::enabled();
     let mut pair = guest.create_pair(0);
@@ -253,7 +260,6 @@ fn sleep__asks_to_be_kicked_unless_there_is_work() {
     assert_eq!(guest.read::<QueueStatus>(pair.status).sq_head.get(), 1);
 }
 
-#[test]
 fn reset__leaves_memory_alone() {
     let mut guest = Guest::enabled();
     let mut pair = guest.create_pair(0);
@@ -265,7 +271,6 @@ fn reset__leaves_memory_alone() {
     assert_eq!(guest.status() & status::READY, 0);
 }
 
-#[test]
 fn sleep__not_kept_from_by_half_a_frame() {
     let mut guest = Guest::enabled();
     let mut pair = guest.create_pair(0);
@@ -277,7 +282,6 @@ fn sleep__not_kept_from_by_half_a_frame() {
     assert!(!guest.nic.prepare_sleep());
 }
 
-#[test]
 fn fault__a_device_that_hangs_is_mended_by_a_reset() {
     let mut guest = Guest::enabled();
     let mut pair = guest.create_pair(0);
@@ -292,7 +296,6 @@ fn fault__a_device_that_hangs_is_mended_by_a_reset() {
     assert_eq!(guest.submit(AdminCommand::zeroed()).status.get(), 0);
 }
 
-#[test]
 fn fault__a_device_that_is_gone_reads_as_ones() {
     let mut guest = Guest::enabled();
     guest.nic.set_fault(Fault::Gone);

@@ -19,6 +19,13 @@ use toe_nic::{
     port::MAX_FRAME,
 };
 
+over_executors! {
+    set_mtu__up_to_what_the_register_says
+    transmit__a_frame_of_pages
+    receive__in_one_buffer_or_in_several
+    connection__segments_of_8960_bytes
+}
+
 const MTU: usize = 9000;
 /// The longest frame there is: with a tag.
 const FRAME: usize = MTU + 14 + 4;
@@ -37,7 +44,6 @@ fn frame(len: usize) -> Vec<u8> {
     frame
 }
 
-#[test]
 fn set_mtu__up_to_what_the_register_says() {
     let mut guest = Guest::enabled();
     assert_eq!(guest.nic.read_register(reg::MAX_MTU), MTU as u32);
@@ -53,7 +59,6 @@ fn set_mtu__up_to_what_the_register_says() {
     }
 }
 
-#[test]
 fn transmit__a_frame_of_pages() {
     let mut guest = Guest::enabled();
     let mut pair = guest.create_pair(0);
@@ -81,7 +86,6 @@ fn transmit__a_frame_of_pages() {
     assert_eq!(status.flags.get() & QUEUE_STOPPED, QUEUE_STOPPED);
 }
 
-#[test]
 fn receive__in_one_buffer_or_in_several() {
     let frame = frame(FRAME);
     for (len, count) in [(MAX_FRAME, 1), (2048, 5)] {
@@ -121,7 +125,6 @@ fn receive__in_one_buffer_or_in_several() {
     }
 }
 
-#[test]
 fn connection__segments_of_8960_bytes() {
     let mss = MTU - 40;
     let side = |end: End| {

@@ -131,24 +131,39 @@ impl<N: Nic> Input<N> {
         config: &ConnectionConfig,
         limit: Interval,
     ) -> Result<(), InstallError> {
-        let slot = self.conns.get(id.0 as usize).ok_or(InstallError::Number)?;
-        let tag = match config.path.link {
-            Link::Ethernet { vlan, .. } => vlan,
-            Link::None => None,
-        };
-        if slot.is_some() || self.table.read().get(&config.tuple, tag).is_some() {
-            return Err(InstallError::InUse);
-        }
-        let group = self.group(&config.tuple);
         let config = ConnectionConfig {
-            flow_group: group as u16,
+            flow_group: self.group(&config.tuple) as u16,
             ..*config
         };
+        let connection = Connection::new(&config, self.nic.now()).map_err(InstallError::Config)?;
+        self.adopt(id, &connection, limit)
+    }
+
+    /// Goes on with a connection that was [removed](Request::Remove), or begins with one that was made elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// See [`InstallError`]; nothing has changed then.
+    pub fn adopt(
+        &mut self,
+        id: ConnId,
+        connection: &Connection,
+        limit: Interval,
+    ) -> Result<(), InstallError> {
         let Connection {
             mut pre,
             proto,
             post,
-        } = Connection::new(&config, self.nic.now()).map_err(InstallError::Config)?;
+        } = *connection;
+        let slot = self.conns.get(id.0 as usize).ok_or(InstallError::Number)?;
+        let tag = match pre.path().link {
+            Link::Ethernet { vlan, .. } => vlan,
+            Link::None => None,
+        };
+        if slot.is_some() || self.table.read().get(pre.tuple(), tag).is_some() {
+            return Err(InstallError::InUse);
+        }
+        let group = self.group(pre.tuple());
         pre.set_paced(limit.is_limited());
         let conn = Arc::new(Conn {
             id,

@@ -39,6 +39,13 @@ impl From<Unreachable> for Status {
     }
 }
 
+impl From<Error> for Status {
+    fn from(_: Error) -> Self {
+        // The device fails as soon as the command is completed.
+        Self::NoMemory
+    }
+}
+
 impl From<BadRing> for Status {
     fn from(bad: BadRing) -> Self {
         match bad {
@@ -134,7 +141,7 @@ impl Admin {
 struct Call<'a> {
     host: &'a Host,
     link: &'a mut Link,
-    clock: &'a mut Clock,
+    clock: &'a Clock,
     now: Instant,
     command: AdminCommand,
 }
@@ -186,7 +193,7 @@ impl Running {
         &mut self,
         host: &Host,
         link: &mut Link,
-        clock: &mut Clock,
+        clock: &Clock,
         now: Instant,
     ) -> Result<bool, Error> {
         if self.admin.link_told != link.up {
@@ -209,7 +216,7 @@ impl Running {
             };
             let answer = self.execute(&mut call);
             // Records and notifications that the command caused come before its completion.
-            self.flush(host, link);
+            self.flush(host, link)?;
             self.admin.complete(host, command.id.get(), answer)?;
         }
         Ok(worked)
@@ -236,8 +243,14 @@ impl Running {
     fn set_time(&mut self, call: &mut Call<'_>) -> Answer {
         let time = (u64::from(call.arg(1)) << 32) | u64::from(call.arg(0));
         let steady = self.offload.connections() > 0;
-        let set = call.clock.set(call.now, time, steady);
-        set.then_some(NOTHING).ok_or(Status::InUse)
+        let before = call.time();
+        if !call.clock.set(call.now, time, steady) {
+            return Err(Status::InUse);
+        }
+        if call.time() < before && self.offload.restart().is_err() {
+            return Err(Status::NoMemory);
+        }
+        Ok(NOTHING)
     }
 
     fn create_context(&mut self, call: &Call<'_>) -> Answer {
@@ -365,6 +378,7 @@ impl Running {
         let handle = call.target();
         let now = call.time();
         let host = call.host;
+        self.offload.set_time(now);
         let context = Context { host, now };
         match call.command.op {
             admin::CLAIM => {
@@ -393,12 +407,12 @@ impl Running {
                 call.output(&self.offload.read(handle)?)?;
                 Ok(NOTHING)
             }
-            admin::QUIESCE | admin::REMOVE => self.stop_connection(call, now),
-            admin::RESUME => self.offload.resume(handle, &context).map(|()| NOTHING),
+            admin::QUIESCE | admin::REMOVE => self.stop_connection(call),
+            admin::RESUME => self.offload.resume(handle).map(|()| NOTHING),
             admin::EXECUTE => {
                 let command: Command = call.input()?;
                 self.offload
-                    .execute(Issuer::Privileged, &command, &context)
+                    .execute(Issuer::Privileged, &command)
                     .map(|()| NOTHING)
                     .map_err(|_| Status::BadArgument)
             }
@@ -410,21 +424,23 @@ impl Running {
         }
     }
 
-    fn stop_connection(&mut self, call: &mut Call<'_>, now: Micros) -> Answer {
+    fn stop_connection(&mut self, call: &mut Call<'_>) -> Answer {
         let handle = call.target();
         let hold = call.command.flags & REMOVE_HOLD != 0;
         call.check_output::<ConnectionRead>()?;
         if let Some(context) = self.offload.context_of(handle) {
             // At most as many as the ring has: the host can't keep this busy by adding more.
-            self.run_context(call.host, context, now, self.limits.entries);
+            self.run_context(call.host, context, self.limits.entries)?;
         }
+        let quiesced = self.offload.quiesce(handle);
         if call.command.op == admin::QUIESCE {
-            call.output(&self.offload.quiesce(handle)?)?;
+            call.output(&quiesced?)?;
             return Ok(NOTHING);
         }
-        let state = self.offload.read(handle)?;
+        // One that is quiesced already may be removed, too.
+        let state = quiesced.or_else(|_| self.offload.read(handle))?;
         // The record and the frames that the commands caused, before the connection is forgotten.
-        self.flush(call.host, call.link);
+        self.flush(call.host, call.link)?;
         self.offload.remove(handle, hold)?;
         call.output(&state)?;
         Ok(NOTHING)

@@ -18,9 +18,10 @@ use crate::{
     raw::QueueLimits,
 };
 use datapath::wire::ethernet::MacAddr;
+use pipeline::Stages;
 use registers::Registers;
 use running::Running;
-use std::{io, os::fd::BorrowedFd, time::Instant};
+use std::{io, os::fd::BorrowedFd, sync::Arc, time::Instant};
 
 /// What the model can do.
 pub const FEATURES: u64 = feature::NPU
@@ -28,6 +29,7 @@ pub const FEATURES: u64 = feature::NPU
     | feature::SACK
     | feature::ECN
     | feature::VLAN
+    | feature::RATE
     | feature::USER_CONTEXTS
     | feature::RX_CSUM
     | feature::TX_CSUM
@@ -55,6 +57,8 @@ pub struct Config {
     pub mac: MacAddr,
     /// What the link claims to be, in Mbit/s.
     pub link_speed: u32,
+    /// Which executor runs the data-path.
+    pub stages: Stages,
 }
 
 impl Default for Config {
@@ -68,6 +72,7 @@ impl Default for Config {
             mtu: 9000,
             mac: [2, 0x74, 0x6f, 0x65, 0, 1],
             link_speed: 100_000,
+            stages: Stages::Inline,
         }
     }
 }
@@ -225,7 +230,7 @@ pub struct Nic {
     /// What it has of its host.
     pub host: Host,
     registers: Registers,
-    clock: Clock,
+    clock: Arc<Clock>,
     link: Link,
     running: Option<Running>,
     fault: Fault,
@@ -239,7 +244,7 @@ impl Nic {
         let up = port.is_up();
         Ok(Self {
             registers: Registers::new(),
-            clock: Clock::new(),
+            clock: Arc::default(),
             link: Link {
                 port,
                 up,
@@ -273,14 +278,29 @@ impl Nic {
         }
         self.running = None;
         self.registers = Registers::new();
-        self.clock = Clock::new();
+        self.clock = Arc::default();
         self.host.doorbells.clear();
     }
 
-    /// Stops for an error of the admin queue.
+    /// Stops for an error of the admin queue, or of its own.
     fn fail(&mut self, error: Error) {
         self.running = None;
-        self.registers.fail(Error::AdminQueue, error as u32);
+        match error {
+            Error::Internal => self.registers.fail(error, 0),
+            _ => self.registers.fail(Error::AdminQueue, error as u32),
+        }
+    }
+
+    /// Waits until the data-path has nothing to do but what must wait for its time; returns whether something came of it
+    /// for [`run`](Self::run) to do.
+    pub fn settle(&mut self) -> bool {
+        let Some(running) = &mut self.running else {
+            return false;
+        };
+        running.settle().unwrap_or_else(|error| {
+            self.fail(error);
+            true
+        })
     }
 
     fn limits(&self) -> QueueLimits {
@@ -324,7 +344,7 @@ impl Nic {
         let Some(running) = &mut self.running else {
             return Progress::new(self.link.ignore());
         };
-        match running.run(&self.host, &mut self.link, &mut self.clock, now) {
+        match running.run(&self.host, &mut self.link, &self.clock, now) {
             Ok(progress) => progress,
             Err(error) => {
                 self.fail(error);

@@ -193,6 +193,7 @@ impl Nic {
                 &self.registers,
                 &self.config,
                 self.limits(),
+                &self.clock,
                 self.registers.features(),
             )
         });

@@ -12,15 +12,18 @@ use crate::{
         CONTEXT_PRIVILEGED,
     },
     memory::full_barrier,
-    offload::{Context, Disposition, Issuer, Offload},
+    offload::{Disposition, Issuer, Offload},
     queue::{BadRing, Queue, Ring},
     raw::{
         steer::{Digest, Filter, Rss},
         Pair, QueueLimits,
     },
 };
-use datapath::{units::Micros, wire::ethernet};
-use std::{sync::atomic::Ordering, time::Instant};
+use datapath::wire::ethernet;
+use std::{
+    sync::{atomic::Ordering, Arc},
+    time::{Duration, Instant},
+};
 
 /// Entries and frames handled of one queue before the next has its turn.
 const BUDGET: u32 = 64;
@@ -81,20 +84,14 @@ impl ContextQueue {
     }
 
     /// Executes up to `budget` commands; returns how many.
-    fn execute(
-        &mut self,
-        offload: &mut Offload,
-        context: &Context<'_>,
-        budget: u32,
-    ) -> Result<u32, Error> {
-        let host = context.host;
+    fn execute(&mut self, host: &Host, offload: &mut Offload, budget: u32) -> Result<u32, Error> {
         let count = self.queue.submitted(host, &self.sq)?.min(budget);
         for executed in 0..count {
             let command: Command = self.sq.read(host, self.queue.sq_head())?;
             if command.op == command::FENCE && !self.fence(host, &command)? {
                 return Ok(executed);
             }
-            offload.execute(self.issuer, &command, context)?;
+            offload.execute(self.issuer, &command)?;
             self.queue.done(1);
         }
         Ok(count)
@@ -151,15 +148,17 @@ impl Running {
         registers: &Registers,
         config: &Config,
         limits: QueueLimits,
+        clock: &Arc<Clock>,
         features: u64,
     ) -> Result<Self, Error> {
+        let offload = Offload::new(host, clock, config.stages, config.connections, features);
         Ok(Self {
             features,
             limits,
             admin: Admin::new(host, registers, config)?,
             contexts: nothing(config.contexts),
             pairs: nothing(config.pairs),
-            offload: Offload::new(config.connections, features),
+            offload: offload.map_err(|_| Error::Internal)?,
             filter: Filter::new(config.mac),
             rss: None,
             queues_stopped: 0,
@@ -172,43 +171,49 @@ impl Running {
         &mut self,
         host: &Host,
         link: &mut Link,
-        clock: &mut Clock,
+        clock: &Clock,
         now: Instant,
     ) -> Result<Progress, Error> {
         let mut worked = self.run_admin(host, link, clock, now)?;
         let time = clock.read(now);
+        self.offload.set_time(time);
         for id in 0..self.contexts.len() {
-            worked |= self.run_context(host, id as u16, time, BUDGET) > 0;
-            self.flush_if_much(host, link);
+            worked |= self.run_context(host, id as u16, BUDGET)? > 0;
+            self.flush_if_much(host, link)?;
         }
         for _ in 0..BUDGET {
             let Some(len) = link.receive() else { break };
             worked = true;
-            self.receive(host, link, len, time);
-            self.flush_if_much(host, link);
+            self.receive(host, link, len)?;
+            self.flush_if_much(host, link)?;
         }
         for id in 0..self.pairs.len() {
             worked |= self.run_pair(host, id);
         }
-        self.flush(host, link);
-        let deadline = self.publish(host, now)?;
+        let due = self.offload.advance();
+        worked |= due.is_some_and(|due| due <= time);
+        worked |= self.flush(host, link)?;
+        self.offload.alive()?;
+        let published = self.publish(host, now)?;
+        let due = due.map(|due| now + Duration::from_micros(due.since(time).0));
+        let deadline = [published, due].into_iter().flatten().min();
         Ok(Progress { worked, deadline })
     }
 
     /// Executes commands of a context; returns how many.
-    pub(super) fn run_context(&mut self, host: &Host, id: u16, now: Micros, budget: u32) -> u32 {
+    pub(super) fn run_context(&mut self, host: &Host, id: u16, budget: u32) -> Result<u32, Error> {
         let Some(Some(context)) = self.contexts.get_mut(usize::from(id)) else {
-            return 0;
+            return Ok(0);
         };
         if context.queue.stopped() {
-            return 0;
+            return Ok(0);
         }
-        let run = Context { host, now };
-        match context.execute(&mut self.offload, &run, budget) {
-            Ok(count) => count,
+        match context.execute(host, &mut self.offload, budget) {
+            Ok(count) => Ok(count),
+            Err(Error::Internal) => Err(Error::Internal),
             Err(error) => {
-                self.stop_context(host, id, error);
-                1
+                self.stop_context(host, id, error)?;
+                Ok(1)
             }
         }
     }
@@ -231,27 +236,28 @@ impl Running {
     }
 
     /// Hands a frame that has arrived to whom it is for.
-    fn receive(&mut self, host: &Host, link: &mut Link, len: usize, now: Micros) {
+    fn receive(&mut self, host: &Host, link: &mut Link, len: usize) -> Result<(), Error> {
         let Some(frame) = link.frame.get(..len) else {
-            return;
+            return Ok(());
         };
         let filter = &self.filter;
         let disposition = self
             .offload
-            .receive(&host.memory, frame, now, |address| filter.listed(address));
+            .receive(frame, |address| filter.listed(address))?;
         if disposition == Disposition::Taken {
-            return;
+            return Ok(());
         }
         let to_us = frame
             .first_chunk()
             .is_some_and(|destination| self.filter.takes(destination));
         if !to_us && self.features & feature::RX_FILTER != 0 {
             link.drop_received(FrameDrop::Filtered);
-            return;
+            return Ok(());
         }
         if let Err(why) = self.receive_raw(host, frame) {
             link.drop_received(why);
         }
+        Ok(())
     }
 
     /// Hands a frame to the raw-frame queues.
@@ -295,16 +301,27 @@ impl Running {
         }
     }
 
-    fn flush_if_much(&mut self, host: &Host, link: &mut Link) {
-        if self.offload.frames.len() > MOST_COLLECTED {
-            self.flush(host, link);
-        }
+    /// Waits for the data-path; returns whether there is something to do.
+    pub(super) fn settle(&mut self) -> Result<bool, Error> {
+        self.offload.rest()?;
+        Ok(!self.offload.is_idle())
     }
 
-    /// Records, then frames, then notifications.
-    pub(super) fn flush(&mut self, host: &Host, link: &mut Link) {
-        self.offload.settle(&host.memory);
-        link.send(&mut self.offload.frames);
+    fn flush_if_much(&mut self, host: &Host, link: &mut Link) -> Result<(), Error> {
+        if self.offload.collected() > MOST_COLLECTED {
+            self.flush(host, link)?;
+        }
+        Ok(())
+    }
+
+    /// Records, then frames, then notifications; returns whether there were any frames of connections.
+    pub(super) fn flush(&mut self, host: &Host, link: &mut Link) -> Result<bool, Error> {
+        let frames = self.offload.settle(&host.memory)?;
+        let worked = !frames.is_empty();
+        for mut batch in frames {
+            link.send(&mut batch);
+            self.offload.recycle(batch);
+        }
         link.send(&mut self.batch);
         let contexts = &mut self.contexts;
         let mut errors = Vec::new();
@@ -320,17 +337,18 @@ impl Running {
                 })
         });
         for (id, error) in errors {
-            self.stop_context(host, id, error);
+            self.stop_context(host, id, error)?;
         }
+        Ok(worked)
     }
 
-    fn stop_context(&mut self, host: &Host, id: u16, error: Error) {
+    fn stop_context(&mut self, host: &Host, id: u16, error: Error) -> Result<(), Error> {
         if let Some(Some(context)) = self.contexts.get_mut(usize::from(id)) {
             context.queue.stop(host, error);
             self.queues_stopped += 1;
             self.admin.queue_stopped(&context.queue, error);
         }
-        self.offload.context_stopped(id);
+        Ok(self.offload.context_stopped(id)?)
     }
 
     fn stop_pair(&mut self, host: &Host, id: usize, error: Error) {
@@ -365,6 +383,7 @@ impl Running {
     pub(super) fn prepare_sleep(&mut self, host: &Host) -> bool {
         self.admin.queue.set_need_kick(host, true);
         self.for_each_queue(|queue| queue.set_need_kick(host, true));
+        host.wakeup.set_asleep(true);
         full_barrier();
         let idle = self.is_idle(host);
         if !idle {
@@ -380,6 +399,7 @@ impl Running {
             .queues()
             .chain(contexts)
             .all(|(queue, ring)| queue.stopped() || queue.submitted(host, ring) == Ok(0))
+            && self.offload.is_idle()
             && self
                 .pairs
                 .iter()
@@ -388,6 +408,7 @@ impl Running {
     }
 
     pub(super) fn wake(&mut self, host: &Host) {
+        host.wakeup.set_asleep(false);
         self.admin.queue.set_need_kick(host, false);
         self.for_each_queue(|queue| queue.set_need_kick(host, false));
     }

@@ -4,19 +4,22 @@
 
 use super::{
     add,
-    convert::{config_from_layout, Key},
+    convert::{config_from_layout, interval, Key},
     live::Live,
     pages::{BadPages, PageRing},
-    pending::Pending,
-    table::{Entry, Found, State},
-    Context, Offload, Output,
+    table::{Entry, Flow, Found, State},
+    Context, Offload,
 };
 use crate::layout::{ConnectionRead, Install, Neighbour, Status, Tuple, RECORD_ALIGN, RECORD_LEN};
 use datapath::{
-    npu::{inline::Outcome, pre, Connection},
-    wire::ethernet::{self, Link},
+    npu::{
+        meta::{Command, HostControl},
+        Connection,
+    },
+    wire::ethernet::Link,
 };
-use std::collections::VecDeque;
+use pipeline::{InstallError, Request};
+use std::{collections::VecDeque, sync::Arc};
 
 impl From<BadPages> for Status {
     fn from(bad: BadPages) -> Self {
@@ -39,8 +42,8 @@ impl Offload {
 
     /// The context that a live connection's commands come from.
     pub fn context_of(&self, handle: u32) -> Option<u16> {
-        let live = self.table.get(handle)?.live()?;
-        Some(live.connection.config().context)
+        let flow = self.table.get(handle)?.flow()?;
+        Some(flow.live.context())
     }
 
     fn entry(&mut self, handle: u32) -> Result<&mut Entry, Status> {
@@ -68,7 +71,7 @@ impl Offload {
         if !valid(c.context.get()) || !valid(c.control.get()) {
             return Err(Status::ConfigField);
         }
-        let connection = Connection::new(&config, context.now)?;
+        let state = Connection::new(&config, context.now)?;
         let memory = &context.host.memory;
         let record = install.record.get();
         if record % RECORD_ALIGN != 0 || !memory.reachable(record, RECORD_LEN) {
@@ -86,43 +89,32 @@ impl Offload {
             config.tx.size,
             install.tx_page_shift,
         )?;
-        entry.state = State::Live(Box::new(Live {
-            connection,
-            rx,
-            tx,
-            record,
-            version: 1,
-            control: c.control.get(),
-            told: Outcome::NONE,
-            pending: Pending::default(),
-        }));
+        let live = Live::new(handle, (rx, tx), record, c.control.get(), &state);
+        let flow = Flow::new(Arc::new(live), &state, c.rate.get());
+        self.go_on(handle, flow, &state)?;
         self.stats.installed += 1;
-        self.replay(handle, context);
         Ok(())
     }
 
-    /// Processes what was held of a connection that is live now.
-    fn replay(&mut self, handle: u32, context: &Context<'_>) {
-        let Some(entry) = self.table.get_mut(handle) else {
-            return;
-        };
-        let mut output = Output {
-            frames: &mut self.frames,
-            stats: &mut self.stats,
-            dirty: &mut self.dirty,
-            telling: &mut self.telling,
-        };
-        output.changed(entry);
-        for frame in std::mem::take(&mut entry.held) {
-            let packet = ethernet::Frame::parse(&frame)
-                .and_then(|link| frame.get(link.payload_offset..))
-                .unwrap_or(&[]);
-            // As it was when it was held.
-            if let Ok(ident) = pre::identify(packet, packet.len()) {
-                let memory = &context.host.memory;
-                output.process(entry, &frame, packet, &ident, memory, context.now);
+    /// Has the stages process a connection from this state on, beginning with what was held.
+    fn go_on(&mut self, handle: u32, flow: Flow, state: &Connection) -> Result<(), Status> {
+        let entry = self.entry(handle)?;
+        let (conn, limit) = (entry.conn(), interval(flow.rate));
+        self.engine.set(conn, Some(Arc::clone(&flow.live)));
+        while let Err(error) = self.input.adopt(conn, state, limit) {
+            if error != InstallError::Busy {
+                // Both tables have the same connections.
+                return Err(Status::InUse);
             }
+            self.make_room()?;
         }
+        let entry = self.entry(handle)?;
+        entry.state = State::Live(flow);
+        for frame in std::mem::take(&mut entry.held) {
+            self.process(frame)?;
+        }
+        // Its record comes before the completion.
+        Ok(self.catch_up()?)
     }
 
     /// Gives up a claim; returns what it held, for the raw-frame queues.
@@ -138,51 +130,61 @@ impl Offload {
     /// The full state of a connection.
     pub fn read(&mut self, handle: u32) -> Result<ConnectionRead, Status> {
         let entry = self.entry(handle)?;
-        let live = entry.live().ok_or(Status::WrongState)?;
-        Ok(live.read(&entry.key))
+        let flow = entry.flow().ok_or(Status::WrongState)?;
+        let live = Arc::clone(&flow.live);
+        let (key, rate) = (entry.key, flow.rate);
+        let state = match entry.live() {
+            Some(conn) => {
+                self.request(conn, Request::Read)?;
+                self.catch_up()?;
+                *live.take_answer().ok_or(Status::WrongState)?
+            }
+            None => live.state(),
+        };
+        Ok(live.read(&state, &key, rate))
     }
 
     /// Stops processing a connection, and holds what arrives; returns its state.
     pub fn quiesce(&mut self, handle: u32) -> Result<ConnectionRead, Status> {
-        let state = self.read(handle)?;
         let entry = self.entry(handle)?;
-        entry.state = match std::mem::replace(&mut entry.state, State::Claimed) {
-            State::Live(live) => State::Quiesced(live),
-            other => {
-                entry.state = other;
-                return Err(Status::WrongState);
-            }
-        };
-        if !entry.dirty {
-            entry.dirty = true;
-            self.dirty.push(handle);
-        }
-        Ok(state)
+        let conn = entry.live().ok_or(Status::WrongState)?;
+        self.request(conn, Request::Remove)?;
+        self.catch_up()?;
+        self.end(handle, None).ok_or(Status::WrongState)?;
+        self.read(handle)
     }
 
     /// Goes on with a connection that was quiesced.
-    pub fn resume(&mut self, handle: u32, context: &Context<'_>) -> Result<(), Status> {
+    pub fn resume(&mut self, handle: u32) -> Result<(), Status> {
         let entry = self.entry(handle)?;
-        entry.state = match std::mem::replace(&mut entry.state, State::Claimed) {
-            State::Quiesced(live) => State::Live(live),
+        let conn = entry.conn();
+        let flow = match std::mem::replace(&mut entry.state, State::Claimed) {
+            State::Quiesced(flow) => flow,
             other => {
                 entry.state = other;
                 return Err(Status::WrongState);
             }
         };
-        self.replay(handle, context);
-        Ok(())
+        let state = flow.live.state();
+        flow.live.resume();
+        let flow = Flow::new(flow.live, &state, flow.rate);
+        self.go_on(handle, flow, &state)?;
+        let kick = HostControl {
+            commands: Command::KICK,
+            ..HostControl::default()
+        };
+        Ok(self.request(conn, Request::Control(kick))?)
     }
 
-    /// Takes a connection out, or makes it a claim again if `hold` is set.
+    /// Takes out a connection that is quiesced, or makes it a claim again if `hold` is set.
     pub fn remove(&mut self, handle: u32, hold: bool) -> Result<(), Status> {
         let entry = self.entry(handle)?;
-        if entry.live().is_none() {
-            return Err(Status::WrongState);
-        }
-        let state = std::mem::replace(&mut entry.state, State::Claimed);
-        if let State::Live(live) | State::Quiesced(live) = state {
-            add(&mut self.stats.finished, &live);
+        match std::mem::replace(&mut entry.state, State::Claimed) {
+            State::Quiesced(flow) => add(&mut self.stats.finished, &flow.live.state()),
+            other => {
+                entry.state = other;
+                return Err(Status::WrongState);
+            }
         }
         if !hold {
             self.table.remove(handle);
@@ -193,16 +195,29 @@ impl Offload {
     /// Has connections whose next hop had one address send to another; returns how many.
     pub fn set_neighbour(&mut self, neighbour: &Neighbour) -> u32 {
         let mut changed = 0;
-        for live in self.table.iter_mut().filter_map(Entry::live_mut) {
-            let mut path = *live.connection.pre.path();
-            let Link::Ethernet { destination, .. } = &mut path.link else {
+        for entry in self.table.iter_mut() {
+            let (conn, live) = (entry.conn(), entry.live().is_some());
+            let Some(flow) = entry.flow() else {
                 continue;
             };
-            if *destination == neighbour.old_mac {
-                *destination = neighbour.new_mac;
+            let update = |pre: &mut datapath::npu::PreState| {
+                let mut path = *pre.path();
+                let Link::Ethernet { destination, .. } = &mut path.link else {
+                    return false;
+                };
+                let affected = *destination == neighbour.old_mac;
+                if affected {
+                    *destination = neighbour.new_mac;
+                }
                 // Nothing else changes, so it is as right as it was.
-                changed += u32::from(live.connection.pre.set_path(path).is_ok());
-            }
+                affected && pre.set_path(path).is_ok()
+            };
+            let updated = if live {
+                self.input.update(conn, update).unwrap_or(false)
+            } else {
+                flow.live.update(update)
+            };
+            changed += u32::from(updated);
         }
         changed
     }

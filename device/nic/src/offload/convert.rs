@@ -9,6 +9,7 @@ use datapath::{
             ConfigError, EcnConfig, Fin, Path, ReceiveConfig, Ring, RttConfig, SendConfig,
             TimestampConfig, MAX_TX,
         },
+        scheduler::Interval,
         ConnectionConfig,
     },
     units::{Bytes, Micros, SeqNum, StreamPos, TsVal, WindowScale},
@@ -89,8 +90,16 @@ impl Key {
     }
 }
 
-/// A path of the data-path. The device cuts segments and fills in checksums itself.
-pub fn path_from_layout(path: &layout::Path) -> Path {
+/// Most payload bytes that a connection of this rate, if any, sends at once: what it may in a quarter of a millisecond.
+pub fn tx_max(rate: u64) -> u32 {
+    match rate {
+        0 => MAX_TX.0,
+        rate => (rate / 4096).min(MAX_TX.0.into()) as u32,
+    }
+}
+
+/// A path of the data-path, at a rate. The device cuts segments and fills in checksums itself.
+pub fn path_from_layout(path: &layout::Path, rate: u64) -> Path {
     Path {
         link: Link::Ethernet {
             destination: path.destination,
@@ -100,7 +109,7 @@ pub fn path_from_layout(path: &layout::Path) -> Path {
         ttl: path.ttl,
         tos: path.tos,
         mss: path.mss.get(),
-        tx_max: MAX_TX.0,
+        tx_max: tx_max(rate),
         checksum_offload: true,
     }
 }
@@ -178,7 +187,7 @@ pub fn config_from_layout(
     let (ecn, fin) = modes(flags)?;
     Ok(ConnectionConfig {
         tuple: key.tuple,
-        path: path_from_layout(&c.path),
+        path: path_from_layout(&c.path, c.rate.get()),
         timestamps: (flags & conn::TIMESTAMPS != 0).then_some(TimestampConfig {
             offset: c.ts_offset.get(),
             recent: TsVal(c.ts_recent.get()),
@@ -231,6 +240,15 @@ pub fn fin_flags(config: &ConnectionConfig) -> u32 {
         0
     };
     sent | received
+}
+
+/// The limit that a rate of so many bytes per second is; zero is none.
+pub fn interval(rate: u64) -> Interval {
+    if rate == 0 {
+        Interval::NONE
+    } else {
+        Interval::from_rate(rate)
+    }
 }
 
 /// Microseconds as the interface has them: as many as fit.

@@ -1,276 +1,252 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A connection that the data-path processes, and the inline executor's environment.
+//! A connection that the data-path processes: its buffers, and what there is to be recorded and told of it.
 
 use super::{
     convert::{self, fin_flags, micros, Key},
     pages::PageRing,
-    pending::{wait_bits, Audience, Pending, Punt, Subject},
+    pending::{wait_bits, Audience, Pending, Subject},
 };
 use crate::{
-    frames::{Batch, TcpHeaders},
-    layout::{self, state, Counters, RecordCopy, RECORD_COUNTERS},
+    layout::{self, state, Counters, Error, RecordCopy, RECORD_COUNTERS},
     memory::{Memory, Unreachable},
 };
-use datapath::{
-    npu::{
-        inline::{self, Outcome, Received, TxSegment},
-        meta::{HostControlError, RingSlice},
-        pre::{Checksum, Ident},
-        state::ConnectionCounters,
-        Connection, HostControl, Notification, Port,
-    },
-    units::{Bytes, Micros},
-    wire::{tcp, Sum},
-};
+use datapath::npu::{inline::Outcome, state::ConnectionCounters, Connection, PreState};
+use parking_lot::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use zerocopy::IntoBytes;
 
-/// What a run of the data-path may use.
-pub struct Environment<'a> {
-    /// The host's memory.
-    pub memory: &'a Memory,
-    /// Where frames go.
-    pub frames: &'a mut Batch,
-    /// The time.
-    pub now: Micros,
-}
-
-/// A connection's state and what belongs to it.
+/// A connection, as the stages and the device's thread share it.
 pub struct Live {
-    /// The data-path's state.
-    pub connection: Connection,
+    /// The device's name for it.
+    pub handle: u32,
     /// Where the peer's bytes go.
     pub rx: PageRing,
     /// Where the program's bytes are.
     pub tx: PageRing,
     /// Address of the record.
-    pub record: u64,
-    /// Number of the record's last version.
-    pub version: u32,
+    record: u64,
+    /// The program's context.
+    context: u16,
     /// The control plane's context.
-    pub control: u16,
-    /// What the host was told the connection waits for.
-    pub told: Outcome,
-    /// What it is still to be told.
+    control: u16,
+    /// Its buffers can't be reached: nothing that is put out of it counts any more.
+    failed: AtomicBool,
+    news: Mutex<News>,
+}
+
+/// What there is to be recorded and told of a connection.
+pub struct News {
+    /// The newest state that is known.
+    state: Connection,
+    /// Number of the record's last version.
+    version: u32,
+    /// The state is to be recorded.
+    dirty: bool,
+    /// The device's thread knows that there is something.
+    listed: bool,
+    /// It is not processed.
+    quiesced: bool,
+    /// An error that it is to be stopped for.
+    stop: Option<Error>,
+    /// The state that was asked for.
+    answer: Option<Box<Connection>>,
+    /// What the host is still to be told.
     pub pending: Pending,
 }
 
-/// The data-path's environment while it runs for one connection.
-struct Run<'a> {
-    memory: &'a Memory,
-    frames: &'a mut Batch,
-    rx: &'a PageRing,
-    tx: &'a PageRing,
-    pending: &'a mut Pending,
-    /// The IP packet received.
-    packet: &'a [u8],
-    fault: bool,
-}
-
-impl Port for Run<'_> {
-    fn write_rx(&mut self, to: &RingSlice, segment_offset: usize) {
-        let end = segment_offset + to.len.as_usize();
-        let written = self
-            .packet
-            .get(segment_offset..end)
-            .ok_or(Unreachable)
-            .and_then(|bytes| self.rx.write(self.memory, to, bytes));
-        self.fault |= written.is_err();
-    }
-
-    fn payload_sum(&mut self, _from: &RingSlice) -> Sum {
-        // Not asked for: all paths have checksum offload.
-        Sum::ZERO
-    }
-
-    fn transmit(&mut self, segment: &TxSegment<'_>) {
-        let headers = segment.header.bytes();
-        let network = segment.header.network_offset();
-        let tcp = TcpHeaders {
-            network,
-            transport: segment.header.transport_offset(),
-            payload: headers.len(),
-            ipv6: headers.get(network).is_some_and(|byte| byte >> 4 == 6),
-        };
-        let total = segment.payload.map_or(0, |payload| payload.len.as_usize());
-        let size = segment.gso_size.map_or(total, |size| size.as_usize());
-        let pieces = total.div_ceil(size.max(1)).max(1);
-        for piece in 0..pieces {
-            let from = piece * size;
-            let len = size.min(total - from);
-            let built = self.frames.build(headers.len() + len, |frame| {
-                let (head, body) = frame.split_at_mut(headers.len());
-                head.copy_from_slice(headers);
-                if let Some(payload) = &segment.payload {
-                    let part = RingSlice {
-                        pos: payload.pos + Bytes(from as u32),
-                        len: Bytes(len as u32),
-                        ..*payload
-                    };
-                    self.tx.read(self.memory, &part, body)?;
-                }
-                if pieces > 1 {
-                    tcp.number(frame, piece, from, piece + 1 == pieces);
-                }
-                tcp.finish(frame);
-                Ok::<(), Unreachable>(())
-            });
-            self.fault |= built.is_err();
-        }
-    }
-
-    fn notify(&mut self, notification: &Notification) {
-        self.pending.notify(notification);
-    }
+/// What came of a connection's news.
+pub struct Settled {
+    /// Whether the record was written, if there was one to be.
+    pub written: bool,
+    /// Why it is to be stopped.
+    pub stop: Option<Error>,
+    /// Whether the host is to be told something.
+    pub telling: bool,
 }
 
 impl Live {
-    /// Runs the data-path; `Unreachable` if payload memory was, and then nothing it put out counts.
-    fn run<R>(
-        &mut self,
-        packet: &[u8],
-        env: &mut Environment<'_>,
-        work: impl FnOnce(&mut Connection, Micros, &mut Run<'_>) -> R,
-    ) -> Result<R, Unreachable> {
-        let before = env.frames.count();
-        let mut run = Run {
-            memory: env.memory,
-            frames: env.frames,
-            rx: &self.rx,
-            tx: &self.tx,
-            pending: &mut self.pending,
-            packet,
-            fault: false,
+    /// A connection in the state `state`, with its record at `record`; `control` is the control plane's context.
+    pub fn new(
+        handle: u32,
+        (rx, tx): (PageRing, PageRing),
+        record: u64,
+        control: u16,
+        state: &Connection,
+    ) -> Self {
+        Self {
+            handle,
+            rx,
+            tx,
+            record,
+            context: state.config().context,
+            control,
+            failed: AtomicBool::new(false),
+            news: Mutex::new(News {
+                state: *state,
+                version: 1,
+                dirty: false,
+                listed: false,
+                quiesced: false,
+                stop: None,
+                answer: None,
+                pending: Pending::default(),
+            }),
+        }
+    }
+
+    /// The context that its commands come from.
+    pub fn context(&self) -> u16 {
+        self.context
+    }
+
+    /// Whether its buffers failed.
+    pub fn failed(&self) -> bool {
+        self.failed.load(Ordering::Acquire)
+    }
+
+    /// Its buffers can't be reached.
+    pub fn fail(&self) {
+        self.failed.store(true, Ordering::Release);
+    }
+
+    /// Changes its news; returns whether the device's thread is to be told that there are some.
+    pub fn change(&self, f: impl FnOnce(&mut News)) -> bool {
+        let mut news = self.news.lock();
+        f(&mut news);
+        !std::mem::replace(&mut news.listed, true)
+    }
+
+    /// The newest state that is known.
+    pub fn state(&self) -> Connection {
+        self.news.lock().state
+    }
+
+    /// The state that was asked for, if it came.
+    pub fn take_answer(&self) -> Option<Box<Connection>> {
+        self.news.lock().answer.take()
+    }
+
+    /// Goes on from a state; what failed before is tried again.
+    pub fn resume(&self) {
+        self.failed.store(false, Ordering::Release);
+        let mut news = self.news.lock();
+        news.quiesced = false;
+        news.stop = None;
+    }
+
+    /// Writes the record if the state has changed.
+    pub fn settle(&self, memory: &Memory) -> Settled {
+        let mut news = self.news.lock();
+        news.listed = false;
+        let dirty = std::mem::take(&mut news.dirty);
+        Settled {
+            written: !dirty || news.write(memory, self.record).is_ok(),
+            stop: news.stop.take(),
+            telling: !news.pending.is_empty(),
+        }
+    }
+
+    /// Has `write` write what the host is to be told; it is given a context and entries, and returns whether there was
+    /// room for all of them. Returns whether everything was told.
+    pub fn tell(&self, mut write: impl FnMut(u16, &[layout::Notification]) -> bool) -> bool {
+        let mut news = self.news.lock();
+        let config = news.state.config();
+        let subject = Subject {
+            cookie: config.cookie,
+            handle: self.handle,
+            rx_tail: config.rx.tail.0,
+            tx_head: config.tx.head.0,
         };
-        let result = work(&mut self.connection, env.now, &mut run);
-        if run.fault {
-            env.frames.truncate(before);
-            return Err(Unreachable);
+        let mut told = true;
+        for (context, audience) in self.audience().into_iter().flatten() {
+            let entries = news.pending.entries(&subject, audience);
+            // Of two contexts the first may be told twice: what it is told are positions.
+            told &= entries.is_empty() || write(context, &entries);
         }
-        Ok(result)
-    }
-
-    /// Remembers to tell what the connection waits for, unless the host knows.
-    fn waits(&mut self, outcome: Outcome) {
-        let mut news = outcome;
-        news.remove(self.told);
-        if !news.is_empty() {
-            self.told.insert(outcome);
-            self.pending.wait(outcome);
+        if told {
+            news.pending = Pending::default();
         }
+        told
     }
 
-    /// Processes a packet of the connection. Returns what became of it, and whether a punt was lost.
-    pub fn receive(
-        &mut self,
-        packet: &[u8],
-        ident: &Ident,
-        env: &mut Environment<'_>,
-    ) -> Result<(Received, bool), Unreachable> {
-        let received = self.run(packet, env, |connection, now, run| {
-            inline::rx(connection, packet, ident, Checksum::Unverified, now, run)
-        })?;
-        let mut lost = false;
-        match received {
-            Received::Processed(outcome) | Received::Dropped(_, outcome) => self.waits(outcome),
-            Received::Punted(_, window) => {
-                let header = packet
-                    .get(ident.tcp_offset()..)
-                    .and_then(|segment| segment.first_chunk())
-                    .map(tcp::Header);
-                if let Some(header) = header {
-                    lost = !self.pending.punt(Punt {
-                        window,
-                        seq: header.seq(),
-                        flags: header.flags(),
-                    });
-                }
-            }
-        }
-        Ok((received, lost))
+    /// Changes the settings in the state it goes on from.
+    pub fn update<R>(&self, change: impl FnOnce(&mut PreState) -> R) -> R {
+        change(&mut self.news.lock().state.pre)
     }
 
-    /// Executes a host-control request.
-    pub fn post(
-        &mut self,
-        request: &HostControl,
-        env: &mut Environment<'_>,
-    ) -> Result<Result<(), HostControlError>, Unreachable> {
-        let outcome = self.run(&[], env, |connection, now, run| {
-            inline::host_control(connection, request, now, run)
-        })?;
-        Ok(outcome.map(|outcome| self.waits(outcome)))
-    }
-
-    /// Sends a RST.
-    pub fn reset(&mut self, env: &mut Environment<'_>) -> Result<(), Unreachable> {
-        self.run(&[], env, |connection, now, run| {
-            inline::reset(connection, now, run)
-        })
-    }
-
-    /// Forgets what the host was told that the connection waits for, and tells it anew.
-    pub fn watch(&mut self) {
-        self.told = Outcome::NONE;
-        let timers = self.connection.proto.timers();
-        let mut outcome = Outcome::NONE;
-        outcome.set(Outcome::ACK_DELAYED, timers.delayed_ack.is_some());
-        outcome.set(Outcome::IN_FLIGHT, timers.retransmit.is_some());
-        outcome.set(Outcome::PERSIST, timers.persist);
-        self.waits(outcome);
-    }
-
-    /// The full state.
-    pub fn read(&self, key: &Key) -> layout::ConnectionRead {
+    /// Its full state, if that is `state`, at a rate.
+    pub fn read(&self, state: &Connection, key: &Key, rate: u64) -> layout::ConnectionRead {
         let mut out = layout::ConnectionRead::zeroed();
-        out.connection = convert::config_to_layout(&self.connection.config(), key, self.control);
-        out.counters = counters(self.connection.post.counters());
+        out.connection = convert::config_to_layout(&state.config(), key, self.control);
+        out.connection.rate = rate.into();
+        out.counters = counters(state.post.counters());
         out
     }
 
-    /// Names and positions for notifications.
-    pub fn subject(&self, handle: u32) -> Subject {
-        let config = self.connection.config();
-        Subject {
-            cookie: config.cookie,
-            handle,
-            rx_tail: config.rx.tail.0,
-            tx_head: config.tx.head.0,
-        }
-    }
-
     /// The contexts to be told, and what each is.
-    pub fn audience(&self) -> [Option<(u16, Audience)>; 2] {
-        let context = self.connection.config().context;
-        if context == self.control {
-            [Some((context, Audience::Both)), None]
+    fn audience(&self) -> [Option<(u16, Audience)>; 2] {
+        if self.context == self.control {
+            [Some((self.context, Audience::Both)), None]
         } else {
             [
-                Some((context, Audience::Program)),
+                Some((self.context, Audience::Program)),
                 Some((self.control, Audience::Control)),
             ]
         }
     }
 
-    /// Writes the record.
-    pub fn record(&mut self, memory: &Memory, quiesced: bool) -> Result<(), Unreachable> {
+    /// Whether one of its contexts is `context`.
+    pub fn uses(&self, context: u16) -> bool {
+        [self.context, self.control].contains(&context)
+    }
+}
+
+impl News {
+    /// The state has changed.
+    pub fn record(&mut self, state: &Connection) {
+        self.state = *state;
+        self.dirty = true;
+    }
+
+    /// The connection is to be stopped, if not for another error already.
+    pub fn stop(&mut self, error: Error) {
+        self.stop = self.stop.or(Some(error));
+    }
+
+    /// The state that was asked for.
+    pub fn answer(&mut self, state: Box<Connection>) {
+        self.answer = Some(state);
+    }
+
+    /// It isn't processed any more, for this error if there is one.
+    pub fn quiesce(&mut self, error: Option<Error>) {
+        self.quiesced = true;
+        self.dirty = true;
+        if let Some(error) = error {
+            self.pending.stop(error);
+        }
+    }
+
+    /// Writes the record at `address`.
+    fn write(&mut self, memory: &Memory, address: u64) -> Result<(), Unreachable> {
         self.version = match self.version.wrapping_add(1) {
             // Zero says that a copy was never written.
             0 => 2,
             next => next,
         };
-        let copy = self.copy(quiesced);
-        let address = self.record + u64::from(self.version & 1) * size_of::<RecordCopy>() as u64;
-        memory.store(address, self.version)?;
-        memory.write_bytes(address + 4, &copy.as_bytes()[4..124])?;
-        memory.store(address + 124, self.version)?;
-        let counters = counters(self.connection.post.counters());
-        memory.write_bytes(self.record + RECORD_COUNTERS, counters.as_bytes())
+        let copy = self.copy();
+        let place = address + u64::from(self.version & 1) * size_of::<RecordCopy>() as u64;
+        memory.store(place, self.version)?;
+        memory.write_bytes(place + 4, &copy.as_bytes()[4..124])?;
+        memory.store(place + 124, self.version)?;
+        let counters = counters(self.state.post.counters());
+        memory.write_bytes(address + RECORD_COUNTERS, counters.as_bytes())
     }
 
-    fn copy(&self, quiesced: bool) -> RecordCopy {
-        let config = self.connection.config();
-        let timers = self.connection.proto.timers();
+    fn copy(&self) -> RecordCopy {
+        let config = self.state.config();
+        let timers = self.state.proto.timers();
         let mut waits = Outcome::NONE;
         waits.set(Outcome::ACK_DELAYED, timers.delayed_ack.is_some());
         waits.set(Outcome::IN_FLIGHT, timers.retransmit.is_some());
@@ -296,11 +272,11 @@ impl Live {
             tx_tail: config.tx.tail.0.into(),
             rto_base: timers.retransmit.map_or(0, |at| at.0).into(),
             ack_owed_at: timers.delayed_ack.map_or(0, |at| at.0).into(),
-            rx_segments: self.connection.post.counters().rx_segments.into(),
+            rx_segments: self.state.post.counters().rx_segments.into(),
             rcv_mss: config.receive.mss.into(),
             quick_acks: config.quick_acks,
             waits: wait_bits(waits),
-            state: if quiesced {
+            state: if self.quiesced {
                 state::QUIESCED
             } else {
                 state::LIVE

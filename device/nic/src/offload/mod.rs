@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Offloaded connections (sections 6 to 9 of the interface), and the data-path run for them, inline.
+//! Offloaded connections (sections 6 to 9 of the interface), and the executor that runs the data-path for them.
 //!
-//! What a run puts out is collected: [`Offload::settle`] writes records, then the caller sends the frames, then
-//! [`Offload::tell`] writes notifications. That is the order recovery rests on.
+//! What the stages put out is collected: [`Offload::settle`] writes records and gives out the frames, which the caller
+//! sends, then [`Offload::tell`] writes notifications. That is the order recovery rests on.
 
 mod admin;
 mod commands;
 pub mod convert;
+mod engine;
 mod live;
 mod pages;
 mod pending;
@@ -17,6 +18,7 @@ pub use commands::Issuer;
 pub use table::MAX_CONNECTIONS;
 
 use crate::{
+    clock::Clock,
     frames::Batch,
     host::Host,
     layout::{self, stat, Error},
@@ -25,15 +27,21 @@ use crate::{
 use convert::{vlan_id, Key};
 use datapath::{
     npu::{
-        inline::Received,
-        pre::{self, Ident},
+        pre::{self, Checksum},
+        Connection,
     },
-    reason::{Counters, DropReason, PuntReason},
+    reason::{DropReason, PuntReason},
     units::Micros,
-    wire::ethernet::{self, MacAddr},
+    wire::ethernet::{self, Link, MacAddr},
 };
-use live::{counter_values, Environment, Live};
-use pending::Pending;
+use engine::Engine;
+use live::counter_values;
+use pipeline::{Input, RequestError, Settings, Stages};
+use std::{
+    hash::{BuildHasher, RandomState},
+    io,
+    sync::Arc,
+};
 use table::{Entry, State, Table};
 
 /// Whose a received frame is.
@@ -51,10 +59,8 @@ struct Stats {
     installed: u64,
     held: u64,
     not_held: u64,
-    punts_lost: u64,
     stale: u64,
     stopped: u64,
-    rejects: Counters,
     /// Of connections that are gone.
     finished: [u64; 13],
 }
@@ -63,24 +69,85 @@ struct Stats {
 pub struct Offload {
     table: Table,
     features: u64,
-    dirty: Vec<u32>,
+    settings: Settings,
+    engine: Arc<Engine>,
+    input: Input<Engine>,
+    /// Number of the last fence.
+    fence: u64,
     telling: Vec<u32>,
-    /// Frames that the data-path sends.
-    pub frames: Batch,
     stats: Stats,
+}
+
+/// A thread of the executor is gone, and with it all connections.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Dead;
+
+impl From<Dead> for Error {
+    fn from(_: Dead) -> Self {
+        Self::Internal
+    }
+}
+
+impl From<Dead> for layout::Status {
+    fn from(_: Dead) -> Self {
+        // The device fails as soon as the command is completed.
+        Self::NoMemory
+    }
+}
+
+/// What of the host there is to run with.
+pub struct Context<'a> {
+    /// The host.
+    pub host: &'a Host,
+    /// The time.
+    pub now: Micros,
 }
 
 impl Offload {
     /// For up to `max` connections, of the kinds that `features` allows.
-    pub fn new(max: u32, features: u64) -> Self {
-        Self {
+    ///
+    /// # Errors
+    ///
+    /// Threads can't be made.
+    pub fn new(
+        host: &Host,
+        clock: &Arc<Clock>,
+        stages: Stages,
+        max: u32,
+        features: u64,
+    ) -> io::Result<Self> {
+        let settings = Settings {
+            stages,
+            capacity: max,
+            seed: RandomState::new().hash_one(0),
+        };
+        let threads = stages != Stages::Inline;
+        let engine = Arc::new(Engine::new(host, clock, max, threads));
+        Ok(Self {
+            input: Input::new(Arc::clone(&engine), &settings)?,
             table: Table::new(max),
             features,
-            dirty: Vec::new(),
+            settings,
+            engine,
+            fence: 0,
             telling: Vec::new(),
-            frames: Batch::default(),
             stats: Stats::default(),
-        }
+        })
+    }
+
+    /// Begins anew with the executor, after the clock was set back. There must be no connections.
+    ///
+    /// # Errors
+    ///
+    /// Threads can't be made.
+    pub fn restart(&mut self) -> io::Result<()> {
+        self.input = Input::new(Arc::clone(&self.engine), &self.settings)?;
+        Ok(())
+    }
+
+    /// Says what time it is.
+    pub fn set_time(&self, now: Micros) {
+        self.engine.set_time(now);
     }
 
     /// Connections, claims included.
@@ -89,87 +156,161 @@ impl Offload {
     }
 
     /// Processes a frame if it is a connection's. `listed` says whether an address is one the device listens to.
+    ///
+    /// # Errors
+    ///
+    /// The executor is dead.
     pub fn receive(
         &mut self,
-        memory: &Memory,
         frame: &[u8],
-        now: Micros,
         listed: impl Fn(&MacAddr) -> bool,
-    ) -> Disposition {
+    ) -> Result<Disposition, Dead> {
         if self.table.count() == 0 {
-            return Disposition::Raw;
+            return Ok(Disposition::Raw);
         }
         let Some(link) = ethernet::Frame::parse(frame) else {
-            return Disposition::Raw;
+            return Ok(Disposition::Raw);
         };
         if !matches!(link.ethertype, ethernet::TYPE_IPV4 | ethernet::TYPE_IPV6) {
-            return Disposition::Raw;
+            return Ok(Disposition::Raw);
         }
         let packet = frame.get(link.payload_offset..).unwrap_or(&[]);
-        let ident = match pre::identify(packet, packet.len()) {
-            Ok(ident) => ident,
+        let tuple = match pre::identify(packet, packet.len()) {
+            Ok(ident) => ident.tuple,
             Err(reason) => {
                 if reason != PuntReason::NotTcp {
-                    self.stats.rejects.punt(reason);
+                    self.engine.reject(|rejects| rejects.punt(reason));
                 }
-                return Disposition::Raw;
+                return Ok(Disposition::Raw);
             }
         };
-        let key = Key {
-            tuple: ident.tuple,
-            vlan: link.vlan.map(vlan_id),
+        let vlan = link.vlan.map(vlan_id);
+        let handle = self.table.by_key(&Key { tuple, vlan });
+        let Some(entry) = handle.and_then(|handle| self.table.get_mut(handle)) else {
+            return Ok(Disposition::Raw);
         };
-        let Some(handle) = self.table.by_key(&key) else {
-            return Disposition::Raw;
-        };
-        let Some(entry) = self.table.get_mut(handle) else {
-            return Disposition::Raw;
-        };
-        let path_source = entry.live().is_some_and(|live| {
-            matches!(live.connection.pre.path().link,
-                ethernet::Link::Ethernet { source, .. } if source == link.destination)
-        });
+        let path_source = entry.source() == Some(link.destination);
         if !path_source && !listed(&link.destination) {
-            return Disposition::Raw;
+            return Ok(Disposition::Raw);
         }
-        let mut output = Output {
-            frames: &mut self.frames,
-            stats: &mut self.stats,
-            dirty: &mut self.dirty,
-            telling: &mut self.telling,
-        };
-        output.process(entry, frame, packet, &ident, memory, now);
-        Disposition::Taken
+        if matches!(entry.state, State::Live(_)) {
+            self.process(frame.to_vec())?;
+        } else if entry.hold(frame) {
+            self.stats.held += 1;
+        } else {
+            self.stats.not_held += 1;
+        }
+        Ok(Disposition::Taken)
     }
 
-    /// Writes the records of all connections that changed since the last time.
-    pub fn settle(&mut self, memory: &Memory) {
-        let mut failed = false;
-        for handle in std::mem::take(&mut self.dirty) {
-            let Some(entry) = self.table.get_mut(handle) else {
-                continue;
-            };
-            entry.dirty = false;
-            let quiesced = matches!(entry.state, State::Quiesced(_));
-            let written = entry
-                .live_mut()
-                .is_none_or(|live| live.record(memory, quiesced).is_ok());
-            if !written {
-                failed = true;
-                Output {
-                    frames: &mut self.frames,
-                    stats: &mut self.stats,
-                    dirty: &mut self.dirty,
-                    telling: &mut self.telling,
-                }
-                .quiesce(entry, Error::Buffer);
+    /// Hands a frame of a live connection to the stages.
+    fn process(&mut self, mut frame: Vec<u8>) -> Result<(), Dead> {
+        while let Err(refused) = self.input.frame(frame, Checksum::Unverified) {
+            self.make_room()?;
+            frame = refused;
+        }
+        Ok(())
+    }
+
+    /// Hands a request to the stages; one for a connection that they don't have is ignored.
+    fn request(&mut self, conn: pipeline::ConnId, request: pipeline::Request) -> Result<(), Dead> {
+        while let Err(RequestError::Busy) = self.input.request(conn, request) {
+            self.make_room()?;
+        }
+        Ok(())
+    }
+
+    /// Waits until something has left the stages.
+    fn make_room(&mut self) -> Result<(), Dead> {
+        self.input.flush();
+        std::thread::yield_now();
+        self.alive()
+    }
+
+    /// Whether the executor lives.
+    pub fn alive(&self) -> Result<(), Dead> {
+        self.input.is_running().then_some(()).ok_or(Dead)
+    }
+
+    /// Waits until everything that was handed to the stages has been done.
+    fn catch_up(&mut self) -> Result<(), Dead> {
+        self.fence += 1;
+        self.input.fence(self.fence).map_err(|_| Dead)?;
+        while !self.engine.await_fence(self.fence) {
+            self.alive()?;
+        }
+        Ok(())
+    }
+
+    /// Has the stages begin with what they were handed, and send what is due; returns when to do so again.
+    pub fn advance(&mut self) -> Option<Micros> {
+        self.input.flush()
+    }
+
+    /// Waits until the stages have nothing to do but what must wait for its time.
+    ///
+    /// # Errors
+    ///
+    /// The executor is dead.
+    pub fn rest(&mut self) -> Result<(), Dead> {
+        self.input.settle().map_err(|_| Dead)
+    }
+
+    /// Bytes of frames that wait to be sent.
+    pub fn collected(&self) -> usize {
+        self.engine.waiting().0
+    }
+
+    /// Whether there is nothing to be recorded, sent or told.
+    pub fn is_idle(&self) -> bool {
+        !self.engine.waiting().1
+    }
+
+    /// Writes the records of all connections that changed since the last time, and gives out the frames that may leave
+    /// now; they are to be given to [`recycle`](Self::recycle).
+    ///
+    /// # Errors
+    ///
+    /// The executor is dead.
+    pub fn settle(&mut self, memory: &Memory) -> Result<Vec<Batch>, Dead> {
+        let mut all = Vec::new();
+        loop {
+            let (frames, news) = self.engine.take();
+            all.extend(frames);
+            if news.is_empty() {
+                return Ok(all);
             }
+            let mut stops = Vec::new();
+            let mut failed = false;
+            for handle in news {
+                let Some(entry) = self.table.get_mut(handle) else {
+                    continue;
+                };
+                let Some(flow) = entry.flow() else {
+                    continue;
+                };
+                let settled = flow.live.settle(memory);
+                let buffer = (!settled.written).then_some(Error::Buffer);
+                failed |= buffer.is_some();
+                if let Some(error) = settled.stop.or(buffer) {
+                    stops.push((handle, error));
+                }
+                if settled.telling && !entry.telling {
+                    entry.telling = true;
+                    self.telling.push(handle);
+                }
+            }
+            if failed {
+                // None may leave that no record covers; those of other connections are sent again in time.
+                all.clear();
+            }
+            self.quiesce_all(&stops)?;
         }
-        if failed {
-            // None may leave that no record covers; those of other connections are sent again in time.
-            self.frames.clear();
-            self.dirty.clear();
-        }
+    }
+
+    /// Takes back frames that were sent.
+    pub fn recycle(&self, batch: Batch) {
+        self.engine.recycle(batch);
     }
 
     /// Has `write` write what connections have to tell. It is given a context and entries, and returns whether there was
@@ -180,71 +321,96 @@ impl Offload {
                 continue;
             };
             entry.telling = false;
-            let Some(live) = entry.live_mut() else {
-                continue;
-            };
-            let subject = live.subject(handle);
-            let mut told = true;
-            for (context, audience) in live.audience().into_iter().flatten() {
-                let entries = live.pending.entries(&subject, audience);
-                // Of two contexts the first may be told twice: what it is told are positions.
-                told &= entries.is_empty() || write(context, &entries);
-            }
-            if told {
-                live.pending = Pending::default();
-            } else {
+            let told = entry.flow().is_none_or(|flow| flow.live.tell(&mut write));
+            if !told {
                 entry.telling = true;
                 self.telling.push(handle);
             }
         }
     }
 
-    /// Quiesces all connections of a context that stopped.
-    pub fn context_stopped(&mut self, context: u16) {
-        let mut output = Output {
-            frames: &mut self.frames,
-            stats: &mut self.stats,
-            dirty: &mut self.dirty,
-            telling: &mut self.telling,
-        };
-        for entry in self.table.iter_mut() {
-            if entry.live().is_some_and(|live| uses(live, context)) {
-                output.quiesce(entry, Error::Context);
+    /// Stops live connections for errors.
+    fn quiesce_all(&mut self, stops: &[(u32, Error)]) -> Result<(), Dead> {
+        let mut ended = Vec::new();
+        for (handle, error) in stops {
+            if let Some(conn) = self.table.get(*handle).and_then(Entry::live) {
+                self.request(conn, pipeline::Request::Remove)?;
+                ended.push((*handle, *error));
             }
         }
+        if ended.is_empty() {
+            return Ok(());
+        }
+        self.catch_up()?;
+        for (handle, error) in ended {
+            self.stats.stopped += 1;
+            self.end(handle, Some(error));
+        }
+        Ok(())
+    }
+
+    /// Makes a live connection that the stages don't have any more one that is quiesced; returns its state.
+    fn end(&mut self, handle: u32, error: Option<Error>) -> Option<Connection> {
+        let entry = self.table.get_mut(handle)?;
+        let conn = entry.conn();
+        entry.state = match std::mem::replace(&mut entry.state, State::Claimed) {
+            State::Live(flow) => State::Quiesced(flow),
+            other => other,
+        };
+        self.engine.set(conn, None);
+        let live = &entry.flow()?.live;
+        let state = *live.take_answer()?;
+        self.engine.list(live, |news| {
+            news.record(&state);
+            news.quiesce(error);
+        });
+        Some(state)
+    }
+
+    /// Quiesces all connections of a context that stopped.
+    ///
+    /// # Errors
+    ///
+    /// The executor is dead.
+    pub fn context_stopped(&mut self, context: u16) -> Result<(), Dead> {
+        let stops: Vec<_> = self
+            .table
+            .iter()
+            .filter(|entry| entry.uses(context))
+            .map(|entry| (entry.handle, Error::Context))
+            .collect();
+        self.quiesce_all(&stops)
     }
 
     /// Whether connections name the context.
     pub fn uses_context(&self, context: u16) -> bool {
-        self.table
-            .iter()
-            .filter_map(Entry::live)
-            .any(|live| uses(live, context))
+        self.table.iter().any(|entry| entry.uses(context))
     }
 
     /// Adds what was counted.
     pub fn statistics(&self, values: &mut [u64; stat::END]) {
         let stats = &self.stats;
+        let (rejects, punts_lost) = self.engine.rejects();
         for (place, value) in [
             (stat::CONNECTIONS, u64::from(self.table.count())),
             (stat::INSTALLED, stats.installed),
             (stat::HELD, stats.held),
             (stat::NOT_HELD, stats.not_held),
-            (stat::PUNTS_LOST, stats.punts_lost),
+            (stat::PUNTS_LOST, punts_lost),
             (stat::STALE_COMMANDS, stats.stale),
             (stat::CONNECTIONS_STOPPED, stats.stopped),
         ] {
             values[place] = value;
         }
         let mut totals = stats.finished;
-        for live in self.table.iter().filter_map(Entry::live) {
-            add(&mut totals, live);
+        for flow in self.table.iter().filter_map(Entry::flow) {
+            add(&mut totals, &flow.live.state());
         }
         values[stat::COUNTERS..][..totals.len()].copy_from_slice(&totals);
-        for (place, (_, count)) in values[stat::DROPS..].iter_mut().zip(stats.rejects.drops()) {
+        for (place, (_, count)) in values[stat::DROPS..].iter_mut().zip(rejects.drops()) {
             *place = count;
         }
-        for (place, (_, count)) in values[stat::PUNTS..].iter_mut().zip(stats.rejects.punts()) {
+        for (place, (_, count)) in values[stat::PUNTS..].iter_mut().zip(rejects.punts()) {
             *place = count;
         }
     }
@@ -253,98 +419,29 @@ impl Offload {
 const _: () = assert!(DropReason::ALL.len() <= stat::PUNTS - stat::DROPS);
 const _: () = assert!(PuntReason::ALL.len() <= stat::END - stat::PUNTS);
 
-fn uses(live: &Live, context: u16) -> bool {
-    live.audience()
-        .into_iter()
-        .flatten()
-        .any(|(used, _)| used == context)
-}
-
-fn add(totals: &mut [u64; 13], live: &Live) {
-    let values = counter_values(live.connection.post.counters());
+fn add(totals: &mut [u64; 13], state: &Connection) {
+    let values = counter_values(state.post.counters());
     for (total, value) in totals.iter_mut().zip(values) {
         *total = total.wrapping_add(value);
     }
 }
 
-/// Where runs of the data-path leave what they put out.
-struct Output<'a> {
-    frames: &'a mut Batch,
-    stats: &'a mut Stats,
-    dirty: &'a mut Vec<u32>,
-    telling: &'a mut Vec<u32>,
-}
-
-impl Output<'_> {
-    /// Processes or holds a frame of `entry`, of which `packet` is what follows the link-layer header.
-    fn process(
-        &mut self,
-        entry: &mut Entry,
-        frame: &[u8],
-        packet: &[u8],
-        ident: &Ident,
-        memory: &Memory,
-        now: Micros,
-    ) {
-        let State::Live(live) = &mut entry.state else {
-            if entry.hold(frame) {
-                self.stats.held += 1;
-            } else {
-                self.stats.not_held += 1;
-            }
-            return;
-        };
-        let mut env = Environment {
-            memory,
-            frames: self.frames,
-            now,
-        };
-        match live.receive(packet, ident, &mut env) {
-            Ok((received, lost)) => {
-                self.stats.punts_lost += u64::from(lost);
-                match received {
-                    Received::Processed(_) => {}
-                    Received::Dropped(reason, _) => self.stats.rejects.drop(reason),
-                    Received::Punted(reason, _) => self.stats.rejects.punt(reason),
-                }
-                self.changed(entry);
-            }
-            Err(_) => self.quiesce(entry, Error::Buffer),
-        }
+impl Entry {
+    /// Whether one of its contexts is `context`.
+    fn uses(&self, context: u16) -> bool {
+        self.flow().is_some_and(|flow| flow.live.uses(context))
     }
 
-    /// Remembers that `entry` may have something to write.
-    fn changed(&mut self, entry: &mut Entry) {
-        if !entry.dirty {
-            entry.dirty = true;
-            self.dirty.push(entry.handle);
-        }
-        let tells = entry.live().is_some_and(|live| !live.pending.is_empty());
-        if tells && !entry.telling {
-            entry.telling = true;
-            self.telling.push(entry.handle);
-        }
+    /// What the stages call it, if it is processed.
+    fn live(&self) -> Option<pipeline::ConnId> {
+        matches!(self.state, State::Live(_)).then(|| self.conn())
     }
 
-    /// Stops a live connection for an error.
-    fn quiesce(&mut self, entry: &mut Entry, error: Error) {
-        let state = std::mem::replace(&mut entry.state, State::Claimed);
-        entry.state = match state {
-            State::Live(mut live) => {
-                self.stats.stopped += 1;
-                live.pending.stop(error);
-                State::Quiesced(live)
-            }
-            other => other,
-        };
-        self.changed(entry);
+    /// The address its own frames leave from.
+    fn source(&self) -> Option<MacAddr> {
+        match self.flow()?.link {
+            Link::Ethernet { source, .. } => Some(source),
+            Link::None => None,
+        }
     }
-}
-
-/// The frames of connections that the host gets back, and what of the host there is to run with.
-pub struct Context<'a> {
-    /// The host.
-    pub host: &'a Host,
-    /// The time.
-    pub now: Micros,
 }

@@ -3,7 +3,12 @@
 //! Which connections there are: by handle and by tuple.
 
 use super::{convert::Key, live::Live};
-use std::collections::{HashMap, VecDeque};
+use datapath::{npu::Connection, wire::ethernet::Link};
+use pipeline::ConnId;
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
 
 /// Bits of a handle that say where in the table; the rest counts how often that place was given.
 const INDEX_BITS: u32 = 20;
@@ -14,14 +19,42 @@ pub const MAX_CONNECTIONS: u32 = 1 << INDEX_BITS;
 /// Most segments held of one connection.
 const MAX_HELD: usize = 64;
 
+/// A connection that was installed, and what the host has said of it.
+pub struct Flow {
+    /// What is shared with the stages.
+    pub live: Arc<Live>,
+    /// End of what the host has posted.
+    pub tx_tail: u32,
+    /// End of what the host has freed.
+    pub rx_head: u32,
+    /// Bytes per second; 0: no limit.
+    pub rate: u64,
+    /// The link-layer header of its segments.
+    pub link: Link,
+}
+
+impl Flow {
+    /// A connection that goes on from `state`.
+    pub fn new(live: Arc<Live>, state: &Connection, rate: u64) -> Self {
+        let config = state.config();
+        Self {
+            live,
+            tx_tail: config.tx.tail.0,
+            rx_head: config.rx.head.0,
+            rate,
+            link: config.path.link,
+        }
+    }
+}
+
 /// How far a connection has come.
 pub enum State {
     /// Segments are held.
     Claimed,
     /// Processed.
-    Live(Box<Live>),
+    Live(Flow),
     /// Kept, and segments are held.
-    Quiesced(Box<Live>),
+    Quiesced(Flow),
 }
 
 /// A connection.
@@ -34,27 +67,22 @@ pub struct Entry {
     pub state: State,
     /// Frames held.
     pub held: VecDeque<Vec<u8>>,
-    /// Its record is to be written.
-    pub dirty: bool,
     /// It is listed as having something to tell.
     pub telling: bool,
 }
 
 impl Entry {
-    /// Its state in the data-path, if it has one.
-    pub fn live(&self) -> Option<&Live> {
+    /// What was installed, if anything.
+    pub fn flow(&self) -> Option<&Flow> {
         match &self.state {
             State::Claimed => None,
-            State::Live(live) | State::Quiesced(live) => Some(live),
+            State::Live(flow) | State::Quiesced(flow) => Some(flow),
         }
     }
 
-    /// Its state in the data-path, if it has one.
-    pub fn live_mut(&mut self) -> Option<&mut Live> {
-        match &mut self.state {
-            State::Claimed => None,
-            State::Live(live) | State::Quiesced(live) => Some(live),
-        }
+    /// What the stages call it.
+    pub fn conn(&self) -> ConnId {
+        ConnId(self.handle & INDEX_MASK)
     }
 
     /// Holds a frame; returns whether there was room.
@@ -130,7 +158,6 @@ impl Table {
             key,
             state: State::Claimed,
             held: VecDeque::new(),
-            dirty: false,
             telling: false,
         });
         self.by_key.insert(key, handle);

@@ -7,7 +7,11 @@
 pub mod connection;
 pub mod side;
 
-use std::time::{Duration, Instant};
+use pipeline::Stages;
+use std::{
+    cell::Cell,
+    time::{Duration, Instant},
+};
 use toe_nic::{
     device::{Config, Nic, FEATURES},
     layout::{
@@ -17,6 +21,33 @@ use toe_nic::{
     port::memory::MemoryPort,
 };
 use zerocopy::{FromBytes, Immutable, IntoBytes};
+
+thread_local! {
+    static STAGES: Cell<Stages> = const { Cell::new(Stages::Inline) };
+}
+
+/// Runs a test over an executor.
+pub fn over(stages: &str, test: fn()) {
+    STAGES.set(stages.parse().unwrap());
+    test();
+}
+
+/// Makes tests of functions: each over every executor.
+#[macro_export]
+macro_rules! over_executors {
+    ($($name:ident)+) => {
+        over_executors!(inline "inline" $($name)+);
+        over_executors!(pipelined "pipelined,pre=2,post=2,dma=2,groups=2" $($name)+);
+    };
+    ($executor:ident $stages:literal $($name:ident)+) => {
+        mod $executor {
+            $(#[test]
+            fn $name() {
+                $crate::guest::over($stages, super::$name);
+            })+
+        }
+    };
+}
 
 /// Bytes of the guest's memory.
 pub const MEMORY: u64 = 64 << 20;
@@ -55,6 +86,10 @@ impl Guest {
     /// With a device that is not enabled.
     pub fn new(config: Config) -> Self {
         let port = MemoryPort::default();
+        let config = Config {
+            stages: STAGES.get(),
+            ..config
+        };
         let mut nic = Nic::new(config, Box::new(port.clone())).unwrap();
         let file = rustix::fs::memfd_create("guest", rustix::fs::MemfdFlags::CLOEXEC).unwrap();
         rustix::fs::ftruncate(&file, MEMORY).unwrap();
@@ -156,7 +191,7 @@ impl Guest {
     pub fn run(&mut self) {
         for _ in 0..1000 {
             self.now += Duration::from_micros(1);
-            if !self.nic.run(self.now).worked {
+            if !self.nic.run(self.now).worked && !self.nic.settle() {
                 return;
             }
         }
