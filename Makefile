@@ -48,16 +48,21 @@ ci: payload ## what .ci/run does: test, and where the debug kernel is there alre
 		scripts/test $(TESTS); \
 	fi
 
-bench: payload ## AF_TOE beside kernel TCP: instructions per operation, rates, latencies; out/bench.json
-	scripts/vm --name bench --count --timeout 7200 /payload/selftests/bench/run.sh
+# Of each device: what builds it, and how a virtual machine gets it.
+NEEDS = $(if $(filter pci,$(1)),device)
+VM_pci := --nic --outside
 
-profile: payload ## where the kernel's instructions go for WORKLOAD (rpc_1, rpc_64, memcached): kernel TCP, then AF_TOE
-	scripts/vm --name profile --count --profile out/profile --timeout 3600 \
-		'RUNS=1 /payload/selftests/bench/run.sh $(or $(WORKLOAD),rpc_1) && cat /proc/kallsyms >/out/kallsyms'
+bench: payload device ## AF_TOE beside kernel TCP: instructions per operation, rates, latencies; out/bench.json
+	scripts/bench $(DEVICE)
+
+profile: payload $(call NEEDS,$(DEVICE)) ## where the kernel's instructions go for WORKLOAD (rpc_1, rpc_64, ...): kernel TCP, then AF_TOE
+	scripts/vm --name profile --count --smp 1 --profile out/profile --timeout 3600 $(VM_$(DEVICE)) \
+		'TOE_DEVICE=$(or $(DEVICE),soft) RUNS=1 /payload/selftests/bench/run.sh $(or $(WORKLOAD),rpc_1) && \
+		cat /proc/kallsyms >/out/kallsyms'
 	scripts/profile.py out/profile out/kallsyms --operations $(if $(filter rpc_64,$(WORKLOAD)),40000,20000)
 
-demo: payload $(if $(filter pci,$(DEVICE)),device) ## Redis, memcached and nginx over AF_TOE; out/demo.json
-	scripts/vm --name demo $(if $(filter pci,$(DEVICE)),--nic --outside) \
+demo: payload $(call NEEDS,$(DEVICE)) ## Redis, memcached and nginx over AF_TOE (DEVICE=pci: over the TOE NIC); out/demo.json
+	scripts/vm --name demo $(VM_$(DEVICE)) \
 		'TOE_DEVICE=$(or $(DEVICE),soft) /payload/selftests/demo/run.sh'
 
 shell: payload ## a shell in a virtual machine, with this build in /payload

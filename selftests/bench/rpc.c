@@ -1,18 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Request and reply: -c connections, one request under way on each, -n of them
- * measured after a tenth as many to warm up. The server is this program's echo
- * server, or memcached at port -m, asked for a key of 32 bytes with a value of
- * 32 bytes. Prints one JSON object: time, instructions, latency percentiles.
- * The ends and their stacks come from the environment, see lib/net.h.
+ * measured after -w, or a tenth as many, to warm up. The server is this program with -s
+ * at port -p, which echoes, or memcached at port -m, asked for a key of 32 bytes
+ * with a value of 32 bytes. Prints one JSON object: time, instructions, latency
+ * percentiles. Address and stack come from the environment, see lib/net.h.
  */
 #define _GNU_SOURCE
 #include <getopt.h>
 #include <netinet/tcp.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "lib/harness.h"
@@ -25,7 +23,8 @@
 #define EVENTS 64
 
 static struct {
-	unsigned int operations, connections, bytes, memcached_port;
+	bool serve;
+	unsigned int operations, warm_up, connections, bytes, port, memcached_port;
 } opt = {
 	.operations = 10000,
 	.connections = 1,
@@ -51,9 +50,10 @@ static void watch(int epfd, int fd, void *what)
 	ASSERT_EQ(0, epoll_ctl(epfd, EPOLL_CTL_ADD, fd, &event));
 }
 
-static void run_server(int listener)
+static void run_server(void)
 {
 	struct epoll_event events[EVENTS];
+	int listener = net_listener_at(opt.port, opt.connections);
 	int epfd = epoll_create1(0);
 	unsigned int i;
 
@@ -162,7 +162,7 @@ static void run_client(const union net_addr *to)
 	}
 	/* No page of it is touched for the first time while it is measured. */
 	memset(ns, 0xff, opt.operations * sizeof(*ns));
-	run_round(epfd, conns, opt.operations / 10 + 1, ns);
+	run_round(epfd, conns, opt.warm_up ? opt.warm_up : opt.operations / 10 + 1, ns);
 	from = moment_now();
 	run_round(epfd, conns, opt.operations, ns);
 	end = moment_now();
@@ -198,22 +198,31 @@ static void parse_options(int argc, char **argv)
 {
 	int c;
 
-	while ((c = getopt(argc, argv, "n:c:b:m:")) != -1) {
+	while ((c = getopt(argc, argv, "sn:w:c:b:p:m:")) != -1) {
 		unsigned int value = optarg ? strtoul(optarg, NULL, 0) : 0;
 
-		if (c == 'n')
+		if (c == 's')
+			opt.serve = true;
+		else if (c == 'n')
 			opt.operations = value;
+		else if (c == 'w')
+			opt.warm_up = value;
 		else if (c == 'c')
 			opt.connections = value;
 		else if (c == 'b')
 			opt.bytes = value;
+		else if (c == 'p')
+			opt.port = value;
 		else if (c == 'm')
 			opt.memcached_port = value;
 		else
 			opt.operations = 0;
 	}
-	if (!opt.operations || !opt.connections || !opt.bytes || opt.bytes > MAX_BYTES) {
-		fprintf(stderr, "usage: rpc [-n OPERATIONS] [-c CONNECTIONS] [-b BYTES] [-m PORT]\n");
+	if (!opt.operations || !opt.connections || !opt.bytes || opt.bytes > MAX_BYTES ||
+	    opt.warm_up > opt.operations || !opt.port == !opt.memcached_port) {
+		fprintf(stderr,
+			"usage: rpc [-n OPERATIONS] [-w OPERATIONS] [-c CONNECTIONS] [-b BYTES] -p|-m PORT\n"
+			"       rpc -s [-c CONNECTIONS] -p PORT\n");
 		exit(2);
 	}
 }
@@ -221,28 +230,19 @@ static void parse_options(int argc, char **argv)
 int main(int argc, char **argv)
 {
 	union net_addr to;
-	int listener;
-	pid_t server;
 
 	parse_options(argc, argv);
 	net_setup();
-	if (opt.memcached_port) {
-		to = net.server.addr;
-		net_set_port(&to, opt.memcached_port);
-		prepare_memcached(&to);
-		run_client(&to);
+	if (opt.serve) {
+		run_server();
 		return 0;
 	}
-	prepare_echo();
-	listener = net_listener(opt.connections);
-	to = net_way_to(listener);
-	server = fork();
-	ASSERT_GE(server, 0);
-	if (!server) {
-		run_server(listener);
-		_exit(0);
-	}
+	to = net.server.addr;
+	net_set_port(&to, opt.port + opt.memcached_port);
+	if (opt.memcached_port)
+		prepare_memcached(&to);
+	else
+		prepare_echo();
 	run_client(&to);
-	kill(server, SIGKILL);
 	return 0;
 }

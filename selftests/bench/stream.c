@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * One connection carries -n MiB from the client to the server, in writes and
- * reads of 64 KiB. Prints one JSON object; an operation is one MiB. The ends and
- * their stacks come from the environment, see lib/net.h.
+ * One connection carries -n MiB from the client to the server, or with -r from
+ * the server to the client, in writes and reads of 64 KiB. The server is this
+ * program with -s, at port -p. The client prints one JSON object; an operation is
+ * one MiB. Address and stack come from the environment, see lib/net.h.
  */
 #define _GNU_SOURCE
 #include <getopt.h>
 #include <stdlib.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "lib/harness.h"
@@ -16,6 +16,7 @@
 
 #define CHUNK 65536
 #define MIB (1ull << 20)
+#define WARM_UP (16 * MIB)
 
 static char buf[CHUNK];
 
@@ -40,35 +41,52 @@ static void deliver(int fd, unsigned long long bytes)
 	net_recv_all(fd, &done, 1);
 }
 
+static int connection(bool server, in_port_t port)
+{
+	union net_addr to = net.server.addr;
+	int fd;
+
+	if (server)
+		return net_accept(net_listener_at(port, 1));
+	net_set_port(&to, port);
+	fd = net_socket(&net.client, 0);
+	ASSERT_GE(fd, 0);
+	ASSERT_EQ(0, connect(fd, &to.sa, net_addr_len(&to)));
+	return fd;
+}
+
 int main(int argc, char **argv)
 {
+	void (*part)(int fd, unsigned long long bytes);
+	bool server = false, reverse = false;
 	unsigned long long mib = 1024;
 	struct moment from, to;
-	int listener, fd, c;
-	pid_t server;
+	in_port_t port = 0;
+	int fd, c;
 
-	while ((c = getopt(argc, argv, "n:")) != -1)
-		mib = c == 'n' ? strtoull(optarg, NULL, 0) : 0;
-	if (!mib) {
-		fprintf(stderr, "usage: stream [-n MIB]\n");
+	while ((c = getopt(argc, argv, "srn:p:")) != -1) {
+		if (c == 's')
+			server = true;
+		else if (c == 'r')
+			reverse = true;
+		else if (c == 'n')
+			mib = strtoull(optarg, NULL, 0);
+		else
+			port = c == 'p' ? strtoul(optarg, NULL, 0) : 0;
+	}
+	if (!mib || !port) {
+		fprintf(stderr, "usage: stream [-s] [-r] [-n MIB] -p PORT\n");
 		return 2;
 	}
 	net_setup();
-	listener = net_listener(1);
-	server = fork();
-	ASSERT_GE(server, 0);
-	if (!server) {
-		fd = net_accept(listener);
-		receive(fd, 16 * MIB);
-		receive(fd, mib * MIB);
-		_exit(0);
-	}
-	fd = net_connect(listener);
-	deliver(fd, 16 * MIB);
+	part = server == reverse ? deliver : receive;
+	fd = connection(server, port);
+	part(fd, WARM_UP);
 	from = moment_now();
-	deliver(fd, mib * MIB);
+	part(fd, mib * MIB);
 	to = moment_now();
-	ASSERT_EQ(server, waitpid(server, NULL, 0));
+	if (server)
+		return 0;
 	printf("{\"operations\":%llu,", mib);
 	moment_print(&from, &to);
 	puts("}");

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # From what was measured, one object a run, to the rows of bench.json: the median
-# of the runs of each workload, and their spread.
+# of the runs of each workload, and their spread. What kernel TCP does over a
+# NIC's netdev counts as that device's.
 
 def median: sort | if length == 0 then null else .[length / 2 | floor] end;
 def round1: if . == null then null else (. * 10 | round) / 10 end;
@@ -9,6 +10,7 @@ def all_of(f): map(f | select(. != null));
 
 {
 	kernel: $kernel,
+	cpus: $cpus,
 	rows: [
 		group_by([.order, .stack]) | .[]
 		| (all_of(.instructions / .operations)) as $instructions
@@ -17,7 +19,7 @@ def all_of(f): map(f | select(. != null));
 			workload: .[0].workload,
 			connections: .[0].connections,
 			stack: .[0].stack,
-			device: (if .[0].stack == "toe" then $device.kind else null end),
+			device: (if .[0].stack == "toe" or $device.kind == "pci" then $device.kind else null end),
 			datapath: (if .[0].stack == "toe" then $device.datapath else null end),
 			instructions_per_op: ($instructions | median | if . == 0 then null else round1 end),
 			kernel_instructions_per_op: (all_of(.kernel_instructions / .operations) | median

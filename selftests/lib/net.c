@@ -160,12 +160,20 @@ int net_bound(const struct net_end *end, int flags)
 	return fd;
 }
 
-int net_listener(int backlog)
+int net_listener_at(in_port_t port, int backlog)
 {
-	int fd = net_bound(&net.server, 0);
+	struct net_end end = net.server;
+	int fd;
 
+	net_set_port(&end.addr, port);
+	fd = net_bound(&end, 0);
 	ASSERT_EQ(0, listen(fd, backlog));
 	return fd;
+}
+
+int net_listener(int backlog)
+{
+	return net_listener_at(0, backlog);
 }
 
 union net_addr net_way_to(int listener)

@@ -92,8 +92,9 @@ int net_socket(const struct net_end *end, int flags);
 
 /* A socket bound to the address of @end and a free port. */
 int net_bound(const struct net_end *end, int flags);
-/* A listener on the server's end. */
+/* A listener on the server's end, at a free port or at @port. */
 int net_listener(int backlog);
+int net_listener_at(in_port_t port, int backlog);
 /* A blocking connection from the client's end to @listener. */
 int net_connect(int listener);
 int net_accept(int listener);
