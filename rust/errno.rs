@@ -35,7 +35,6 @@ errnos! {
     ECONNRESET: "Connection reset by peer.",
     EINPROGRESS: "Operation now in progress.",
     EMSGSIZE: "Message too long.",
-    ENETDOWN: "Network is down.",
     ENOTCONN: "Transport endpoint is not connected.",
     EOPNOTSUPP: "Operation not supported on transport endpoint.",
     EPROTO: "Protocol error.",

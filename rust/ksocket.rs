@@ -160,6 +160,11 @@ impl InnerSocket {
         Ok(this)
     }
 
+    /// The C object.
+    pub(super) fn sock_ptr(&self) -> *mut b::socket {
+        self.sock.as_ptr()
+    }
+
     fn sk_ptr(&self) -> *mut b::sock {
         // SAFETY: By the type invariant.
         unsafe { (*self.sock.as_ptr()).sk }

@@ -27,6 +27,7 @@ pub(crate) mod netns;
 pub(crate) mod pci;
 pub(crate) mod skbuff;
 pub(crate) mod sock;
+pub(crate) mod sock_slot;
 pub(crate) mod sockaddr;
 pub(crate) mod sockopt;
 pub(crate) mod sysctl;

@@ -121,6 +121,11 @@ impl<'a> RecvMsg<'a> {
         self.len
     }
 
+    /// Bytes that were put where they are to go: so many fewer are asked for from now on.
+    pub(crate) fn received(&mut self, bytes: usize) {
+        self.len = self.len.saturating_sub(bytes);
+    }
+
     /// Where the bytes go.
     pub(crate) fn iter(&mut self) -> &mut IovIterDest<'a> {
         // SAFETY: By the type invariant the iterator is a destination and ours; kernel's binding and ours are of the same C

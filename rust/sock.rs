@@ -331,6 +331,12 @@ pub(crate) struct SockGuard<'a> {
 }
 
 impl SockGuard<'_> {
+    /// The socket that is locked.
+    #[inline]
+    pub(super) fn socket(&self) -> &AnySock {
+        self.sk
+    }
+
     /// Waits, with the socket unlocked, until `ready` or until the time is over. `ready` is called with the socket locked.
     ///
     /// # Errors
@@ -464,7 +470,7 @@ impl<T> Deref for Sock<T> {
 }
 
 // SAFETY: As `AnySock`; the `T` lives as long as the `struct sock`.
-unsafe impl<T: Send + Sync> AlwaysRefCounted for Sock<T> {
+unsafe impl<T> AlwaysRefCounted for Sock<T> {
     fn inc_ref(&self) {
         self.sk.inc_ref();
     }

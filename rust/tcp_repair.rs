@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Moving a live TCP connection out of the kernel's TCP.
+//! Moving a live TCP connection out of the kernel's TCP, and back.
 //!
-//! What `TCP_REPAIR` does, taken at one moment: see `rust/helpers/tcp_repair.c` for why not by its socket options.
+//! What `TCP_REPAIR` does, taken at one moment: see `rust/helpers/tcp_repair.c` for why not by its socket options, and
+//! `rust/helpers/tcp_thaw.c` for the way back.
 //!
 //! C header: [`include/linux/tcp.h`](srctree/include/linux/tcp.h)
 
-use super::{bindings as b, ksocket::InnerSocket, skbuff::SkBuff};
+use super::{bindings as b, buffer::PayloadBuffer, ksocket::InnerSocket, skbuff::SkBuff};
 use core::{
     mem::ManuallyDrop,
     ptr::{self, NonNull},
@@ -321,6 +322,95 @@ impl Frozen {
     /// FIN_WAIT_2 without an owner.
     pub(crate) fn time_wait(&self, state: TimeWait) {
         self.0.end_in(state);
+    }
+}
+
+/// Bytes of a ring.
+#[derive(Clone, Copy)]
+pub(crate) struct RingBytes<'a> {
+    /// The ring.
+    pub(crate) ring: &'a PayloadBuffer,
+    /// Position of the first.
+    pub(crate) pos: u32,
+    /// How many.
+    pub(crate) len: u32,
+}
+
+impl RingBytes<'_> {
+    fn parts(&self) -> Result<b::toe_bytes> {
+        let [first, second] = self.ring.parts(self.pos, self.len as usize)?;
+        Ok(b::toe_bytes {
+            part: [first.0, second.0],
+            len: [first.1, second.1],
+        })
+    }
+}
+
+/// The state that the kernel's TCP goes on with.
+pub(crate) struct Resumption<'a> {
+    /// SND.UNA; past our FIN if that was acknowledged.
+    pub(crate) snd_una: u32,
+    /// SND.WND in bytes.
+    pub(crate) snd_wnd: u32,
+    /// The largest SND.WND there was, in bytes.
+    pub(crate) max_window: u32,
+    /// SND.WL1.
+    pub(crate) snd_wl1: u32,
+    /// RCV.NXT; past the peer's FIN if that was received.
+    pub(crate) rcv_nxt: u32,
+    /// RCV.WND as last offered, in bytes from RCV.NXT.
+    pub(crate) rcv_wnd: u32,
+    /// TS.Recent.
+    pub(crate) ts_recent: u32,
+    /// SRTT in microseconds; 0 before the first sample.
+    pub(crate) srtt_us: u32,
+    /// RTTVAR in microseconds.
+    pub(crate) rttvar_us: u32,
+    /// Congestion window in segments.
+    pub(crate) cwnd: u32,
+    /// Slow start threshold in segments, if there is one.
+    pub(crate) ssthresh: Option<u32>,
+    /// `TCP_*`: ESTABLISHED, FIN_WAIT1, FIN_WAIT2, CLOSE_WAIT, CLOSING or LAST_ACK.
+    pub(crate) state: c_int,
+    /// The peer's FIN was received.
+    pub(crate) fin_received: bool,
+    /// Our FIN may have been sent, after `unacknowledged`, and wasn't acknowledged.
+    pub(crate) fin_unacknowledged: bool,
+    /// Bytes before RCV.NXT that weren't read.
+    pub(crate) unread: RingBytes<'a>,
+    /// Bytes from SND.UNA on. Any of them may have been sent.
+    pub(crate) unacknowledged: RingBytes<'a>,
+}
+
+impl Frozen {
+    /// Has the kernel's TCP go on with the connection. The bytes are copied. Sleeps; for kernel threads.
+    ///
+    /// # Errors
+    ///
+    /// `ENOTCONN` if the socket's connection has been ended, say by `ss --kill`; `ENOMEM` if there is no memory, and
+    /// the connection is reset then.
+    pub(crate) fn thaw(self, from: &Resumption<'_>) -> Result<Arc<InnerSocket>> {
+        let raw = b::toe_tcp_resumption {
+            snd_una: from.snd_una,
+            snd_wnd: from.snd_wnd,
+            max_window: from.max_window,
+            snd_wl1: from.snd_wl1,
+            rcv_nxt: from.rcv_nxt,
+            rcv_wnd: from.rcv_wnd,
+            ts_recent: from.ts_recent,
+            srtt_us: from.srtt_us,
+            rttvar_us: from.rttvar_us,
+            cwnd: from.cwnd,
+            ssthresh: from.ssthresh.unwrap_or(0),
+            state: from.state as u8,
+            fin_received: from.fin_received.into(),
+            fin_unacked: from.fin_unacknowledged.into(),
+            unread: from.unread.parts()?,
+            unacked: from.unacknowledged.parts()?,
+        };
+        // SAFETY: The socket is valid, and frozen by the type invariant; both rings outlive the call.
+        to_result(unsafe { b::toe_helper_tcp_thaw(self.0.sock_ptr(), &raw) })?;
+        Ok(self.0)
     }
 }
 

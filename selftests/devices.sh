@@ -187,12 +187,12 @@ event() {
 }
 
 # What kernel TCP does, where there is a comparison.
-for test in netdev_deleted namespace_deleted; do
+for test in netdev_deleted{,__in_use} device_removed__{in_use,while_closing,options} namespace_deleted; do
 	ktap_test "tcp_$test" event tcp tcp "$test"
-done
-for test in netdev_deleted{,__in_use} device_removed{,__while_closing} namespace_deleted; do
 	ktap_test "$test" event toe tcp "$test"
+	ktap_test "${test}_client" event tcp toe "$test"
 done
+ktap_test device_removed event toe tcp device_removed
 
 # options SERVER CLIENT 4|6: reach the wire when they are set after the hand-over
 options() {

@@ -46,6 +46,7 @@ if [ "$TOE_DEVICE" != none ]; then
 	ktap_suite sockets/tcp-toe-fallback ./sockets.sh tcp toe 6 fallback
 	ktap_suite tools ./tools.sh
 	ktap_suite devices ./devices.sh
+	ktap_suite handback ./handback.sh
 fi
 
 ktap_part "$part"

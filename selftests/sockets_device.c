@@ -46,17 +46,6 @@ static void expect_echo(const struct net_pair *pair)
 	EXPECT_EQ(0, memcmp("pong", buf, 4));
 }
 
-/* The connection is over, and the program told so once. */
-static void expect_aborted(int fd, int error)
-{
-	char byte;
-
-	EXPECT_TRUE(net_poll(fd, POLLIN, 30000) & POLLERR);
-	EXPECT_FAIL(error, recv(fd, &byte, 1, 0));
-	EXPECT_EQ(0, recv(fd, &byte, 1, 0));
-	EXPECT_FAIL(EPIPE, send(fd, "x", 1, MSG_NOSIGNAL));
-}
-
 /* The namespace of the end under test, and the other. */
 static const char *ns(bool peer)
 {
@@ -71,17 +60,13 @@ static void link_up_again(void)
 		    'a' + i, i + 1, 'a' + i);
 }
 
-/* Kernel TCP waits for another way; without its device an offloaded connection has none. */
+/* A TCP waits for another way. */
 TEST(netdev_deleted)
 {
 	struct net_pair pair = net_pair();
 
 	expect_echo(&pair);
 	run("ip -n toe_a link del toe0");
-	if (net.offloaded) {
-		expect_aborted(pair.ut, ENETDOWN);
-		return;
-	}
 	EXPECT_EQ(0, net_poll(pair.ut, POLLIN, 300));
 	net_send_all(pair.ut, "wait", 4);
 	link_up_again();
@@ -89,37 +74,63 @@ TEST(netdev_deleted)
 	expect_echo(&pair);
 }
 
+/* Sends what fits; returns how much. */
+static size_t fill(int fd)
+{
+	static char data[1 << 20];
+	size_t sent = 0;
+	ssize_t n;
+
+	while ((n = send(fd, data, sizeof(data), MSG_DONTWAIT)) > 0)
+		sent += n;
+	return sent;
+}
+
 /* Somebody waits in recv() and in accept(), and data waits to be read and to be sent. */
 TEST(netdev_deleted__in_use)
 {
 	struct net_pair busy = net_pair(), pair = net_pair(), unaccepted = pair;
-	static char data[1 << 20];
+	size_t sent;
+	char data[6];
 
-	if (!net.offloaded)
-		test_skip("for devices");
 	unaccepted.client = net_connect(pair.listener);
 	net_enter(net_under_test());
 	net_send_all(busy.peer, "unread", 6);
 	EXPECT_EQ(POLLIN, net_poll(busy.ut, POLLIN, 5000));
-	while (send(busy.ut, data, sizeof(data), MSG_DONTWAIT) > 0)
-		;
+	sent = fill(busy.ut);
 	if (!fork()) {
 		poll(NULL, 0, 200);
 		run("ip -n toe_a link del toe0");
+		link_up_again();
+		net_send_all(pair.peer, "awake", 5);
 		_exit(0);
 	}
-	EXPECT_FAIL(ENETDOWN, recv(pair.ut, data, 1, 0));
+	net_recv_all(pair.ut, data, 5);
+	EXPECT_EQ(0, memcmp("awake", data, 5));
 	net_recv_all(busy.ut, data, 6);
 	EXPECT_EQ(0, memcmp("unread", data, 6));
-	expect_aborted(busy.ut, ENETDOWN);
+	ASSERT_EQ(0, shutdown(busy.ut, SHUT_WR));
+	EXPECT_EQ(sent, net_drain(busy.peer));
+	unaccepted.server = net_accept(pair.listener);
+	net_send_all(unaccepted.client, "accept", 6);
+	net_recv_all(unaccepted.server, data, 6);
+	close(unaccepted.client);
+	close(unaccepted.server);
 	net_close(&busy);
 	net_close(&pair);
-	close(unaccepted.client);
 }
 
+/* The device is taken off; kernel TCP of the other stack has none, and goes on anyway. */
 static void forced(void)
 {
-	run("ip netns exec %s toetool dev del toe0 --force", ns(false));
+	if (net.offloaded)
+		run("ip netns exec %s toetool dev del toe0 --force", ns(false));
+}
+
+static void expect_handed_back(int fd)
+{
+	if (net.offloaded)
+		EXPECT_TRUE(net_listed(fd, ".path == \"fallback\" and .fallback_reason == \"device-lost\""));
 }
 
 TEST(device_removed)
@@ -132,8 +143,8 @@ TEST(device_removed)
 	EXPECT_NE(0, system("ip netns exec toe_a toetool dev del toe0 2>/dev/null"));
 	expect_echo(&pair);
 	forced();
-	expect_aborted(pair.ut, ECONNABORTED);
-	expect_aborted(pair.peer, ECONNRESET);
+	expect_echo(&pair);
+	expect_handed_back(pair.ut);
 	run("[ $(ip netns exec %s toetool dev show --json | jq length) -eq 0 ]", ns(false));
 
 	next = net_pair();
@@ -142,29 +153,126 @@ TEST(device_removed)
 	    ns(false));
 	run("ip netns exec %s toetool dev add toe0", ns(false));
 	expect_echo(&next);
+	expect_echo(&pair);
+}
+
+/* Somebody waits in recv(), data waits to be read and more to be sent than fits. */
+TEST(device_removed__in_use)
+{
+	struct net_pair busy = net_pair(), pair = net_pair();
+	size_t sent;
+	char data[6];
+
+	net_send_all(busy.peer, "unread", 6);
+	EXPECT_EQ(POLLIN, net_poll(busy.ut, POLLIN, 5000));
+	sent = fill(busy.ut);
+	if (!fork()) {
+		poll(NULL, 0, 200);
+		forced();
+		net_send_all(pair.peer, "awake", 5);
+		_exit(0);
+	}
+	net_recv_all(pair.ut, data, 5);
+	EXPECT_EQ(0, memcmp("awake", data, 5));
+	expect_echo(&pair);
+	EXPECT_EQ(6, recv(busy.ut, data, 6, MSG_PEEK));
+	net_recv_all(busy.ut, data, 6);
+	EXPECT_EQ(0, memcmp("unread", data, 6));
+	expect_handed_back(busy.ut);
+	ASSERT_EQ(0, shutdown(busy.ut, SHUT_WR));
+	EXPECT_EQ(sent, net_drain(busy.peer));
+	net_close(&busy);
+	net_close(&pair);
+}
+
+static void expect_end(int fd)
+{
+	EXPECT_EQ(0, recv(fd, (char[1]) {}, 1, 0));
+}
+
+static void expect_byte(int from, int to)
+{
+	char byte;
+
+	net_send_all(from, "x", 1);
+	net_recv_all(to, &byte, 1);
+	EXPECT_EQ('x', byte);
 }
 
 /* In every state that a connection can be closed in. */
 TEST(device_removed__while_closing)
 {
-	struct net_pair pairs[4];
+	enum { FIN_WAIT_2, CLOSE_WAIT, TIME_WAIT, ORPHAN, UNREAD, FULL, FULL_ORPHAN, STATES };
+	struct net_pair pairs[STATES];
+	size_t sent[STATES];
+	char data[6];
 
-	if (!net.offloaded)
-		test_skip("for devices");
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < STATES; i++)
 		pairs[i] = net_pair();
-	ASSERT_EQ(0, shutdown(pairs[0].ut, SHUT_WR));
-	ASSERT_EQ(0, shutdown(pairs[1].peer, SHUT_WR));
-	ASSERT_EQ(0, shutdown(pairs[2].ut, SHUT_WR));
-	ASSERT_EQ(0, shutdown(pairs[2].peer, SHUT_WR));
-	ASSERT_EQ(0, close(pairs[3].ut));
-	EXPECT_EQ(0, recv(pairs[3].peer, (char[1]) {}, 1, 0));
-	EXPECT_EQ(0, recv(pairs[1].ut, (char[1]) {}, 1, 0));
+	ASSERT_EQ(0, shutdown(pairs[FIN_WAIT_2].ut, SHUT_WR));
+	ASSERT_EQ(0, shutdown(pairs[CLOSE_WAIT].peer, SHUT_WR));
+	ASSERT_EQ(0, shutdown(pairs[TIME_WAIT].ut, SHUT_WR));
+	expect_end(pairs[TIME_WAIT].peer);
+	ASSERT_EQ(0, shutdown(pairs[TIME_WAIT].peer, SHUT_WR));
+	ASSERT_EQ(0, close(pairs[ORPHAN].ut));
+	expect_end(pairs[ORPHAN].peer);
+	expect_end(pairs[CLOSE_WAIT].ut);
+	net_send_all(pairs[UNREAD].peer, "unread", 6);
+	ASSERT_EQ(0, shutdown(pairs[UNREAD].peer, SHUT_WR));
+	EXPECT_NE(0, net_poll(pairs[UNREAD].ut, POLLRDHUP, 5000));
+	sent[FULL] = fill(pairs[FULL].ut);
+	ASSERT_EQ(0, shutdown(pairs[FULL].ut, SHUT_WR));
+	sent[FULL_ORPHAN] = fill(pairs[FULL_ORPHAN].ut);
+	ASSERT_EQ(0, close(pairs[FULL_ORPHAN].ut));
 	forced();
-	EXPECT_FAIL(ECONNABORTED, recv(pairs[0].ut, (char[1]) {}, 1, 0));
-	EXPECT_FAIL(ECONNABORTED, send(pairs[1].ut, "x", 1, MSG_NOSIGNAL));
-	EXPECT_EQ(0, recv(pairs[2].ut, (char[1]) {}, 1, 0));
-	EXPECT_TRUE(net_poll(pairs[0].peer, POLLERR, 30000) & POLLERR);
+
+	expect_byte(pairs[FIN_WAIT_2].peer, pairs[FIN_WAIT_2].ut);
+	expect_handed_back(pairs[FIN_WAIT_2].ut);
+	ASSERT_EQ(0, close(pairs[FIN_WAIT_2].peer));
+	expect_end(pairs[FIN_WAIT_2].ut);
+	expect_byte(pairs[CLOSE_WAIT].ut, pairs[CLOSE_WAIT].peer);
+	expect_handed_back(pairs[CLOSE_WAIT].ut);
+	ASSERT_EQ(0, close(pairs[CLOSE_WAIT].ut));
+	expect_end(pairs[CLOSE_WAIT].peer);
+	expect_end(pairs[TIME_WAIT].ut);
+	ASSERT_EQ(0, close(pairs[ORPHAN].peer));
+	net_recv_all(pairs[UNREAD].ut, data, 6);
+	EXPECT_EQ(0, memcmp("unread", data, 6));
+	expect_end(pairs[UNREAD].ut);
+	expect_byte(pairs[UNREAD].ut, pairs[UNREAD].peer);
+	EXPECT_EQ(sent[FULL], net_drain(pairs[FULL].peer));
+	net_send_all(pairs[FULL].peer, "answer", 6);
+	net_recv_all(pairs[FULL].ut, data, 6);
+	EXPECT_EQ(0, memcmp("answer", data, 6));
+	EXPECT_EQ(sent[FULL_ORPHAN], net_drain(pairs[FULL_ORPHAN].peer));
+}
+
+/* What was set before the device goes is in effect after it. */
+TEST(device_removed__options)
+{
+	struct timeval soon = { .tv_usec = 200000 };
+	struct net_pair pair = net_pair();
+	char byte;
+
+	expect_echo(&pair);
+	net_set_int(pair.ut, IPPROTO_TCP, TCP_KEEPIDLE, 30);
+	net_set_int(pair.ut, SOL_SOCKET, SO_KEEPALIVE, 1);
+	net_set_int(pair.ut, IPPROTO_TCP, TCP_NODELAY, 1);
+	net_set_int(pair.ut, IPPROTO_TCP, TCP_CORK, 1);
+	ASSERT_EQ(0, setsockopt(pair.ut, SOL_SOCKET, SO_RCVTIMEO, &soon, sizeof(soon)));
+	forced();
+	EXPECT_FAIL(EAGAIN, recv(pair.ut, &byte, 1, 0));
+	expect_handed_back(pair.ut);
+	EXPECT_EQ(1, net_get_int(pair.ut, IPPROTO_TCP, TCP_NODELAY));
+	EXPECT_EQ(1, net_get_int(pair.ut, IPPROTO_TCP, TCP_CORK));
+	run("ip netns exec %s ss -Htno state established sport = :%d | grep -q 'timer:(keepalive,'", ns(false),
+	    net_port((union net_addr[]) { net_sockname(pair.ut) }));
+	net_send_all(pair.ut, "cork", 4);
+	EXPECT_EQ(0, net_poll(pair.peer, POLLIN, 50));
+	net_set_int(pair.ut, IPPROTO_TCP, TCP_CORK, 0);
+	net_recv_all(pair.peer, (char[4]) {}, 4);
+	ASSERT_EQ(0, shutdown(pair.ut, SHUT_RD));
+	expect_end(pair.ut);
 }
 
 /* A namespace lives as long as sockets in it do, and with it their connections. */

@@ -28,7 +28,7 @@ use kernel::{prelude::*, sync::Arc};
 /// How long TIME_WAIT lasts, `TCP_TIMEWAIT_LEN`: 60 seconds.
 const TIME_WAIT_SECONDS: u8 = 60;
 /// When to try again to order the end, if there was no memory for that.
-const RETRY: Micros = Micros::from_millis(100);
+pub(super) const RETRY: Micros = Micros::from_millis(100);
 
 impl Connection {
     /// The program sends no more: FIN follows what it has appended.
@@ -102,7 +102,7 @@ impl Connection {
         self.order_close();
     }
 
-    fn finish(&self, event: Event, error: Option<Error>) {
+    pub(super) fn finish(&self, event: Event, error: Option<Error>) {
         let changed = {
             let bh = BhDisabled::new();
             let mut control = self.control.lock(&bh);
@@ -170,17 +170,9 @@ impl Connection {
         let Some(frozen) = frozen else { return };
         frozen.inner().clear_events();
         match (self.state(), config) {
-            (State::TimeWait | State::FinWait2, Some(config)) => frozen.time_wait(TimeWait {
-                snd_nxt: config.send.max.get(),
-                rcv_nxt: config.receive.nxt.get(),
-                ts_recent: config.timestamps.map_or(0, |ts| ts.recent.0),
-                fin_received: config.receive.fin,
-                seconds: if config.receive.fin {
-                    TIME_WAIT_SECONDS
-                } else {
-                    self.limits.fin_timeout
-                },
-            }),
+            (State::TimeWait | State::FinWait2, Some(config)) => {
+                frozen.time_wait(self.last_wait(&config))
+            }
             _ => frozen.disconnect(),
         }
         // The kernel's TCP has the connection before it is given what arrived for it.
@@ -188,8 +180,23 @@ impl Connection {
         drop(hold);
     }
 
+    /// What is left to be waited for, when all was sent and acknowledged.
+    pub(super) fn last_wait(&self, config: &ConnectionConfig) -> TimeWait {
+        TimeWait {
+            snd_nxt: config.send.max.get(),
+            rcv_nxt: config.receive.nxt.get(),
+            ts_recent: config.timestamps.map_or(0, |ts| ts.recent.0),
+            fin_received: config.receive.fin,
+            seconds: if config.receive.fin {
+                TIME_WAIT_SECONDS
+            } else {
+                self.limits.fin_timeout
+            },
+        }
+    }
+
     /// Takes the connection off the device. If that isn't its end, what arrives is held.
-    fn leave_device(&self) -> (Option<ConnectionConfig>, Option<KBox<dyn Hold>>) {
+    pub(super) fn leave_device(&self) -> (Option<ConnectionConfig>, Option<KBox<dyn Hold>>) {
         let Some(offload) = self.offload.as_ref() else {
             return (None, None);
         };
@@ -207,12 +214,16 @@ impl Expire for Control {
         *this.deadline.lock(&BhDisabled::new()) = None;
         this.tick();
         this.order_close();
+        if this.is_forsaken() {
+            this.order_hand_back();
+        }
     }
 }
 
-/// Ends all connections there are; none may be added any more. Sleeps.
+/// Hands all connections there are to the kernel's TCP; none may be added any more. Sleeps.
 pub(crate) fn purge() {
     while let Some(connection) = registry::any() {
+        drop(connection.hand_back());
         connection.abort();
         connection.orphan();
         let connection: Arc<Connection> = connection;

@@ -22,8 +22,8 @@ use crate::{
     },
 };
 use datapath::{
-    npu::{meta::Command, HostControl},
-    units::{Bytes, Micros},
+    npu::{meta::Command, ConnectionConfig, HostControl},
+    units::{Bytes, Micros, SeqNum},
     wire::FourTuple,
 };
 use kernel::{
@@ -54,6 +54,10 @@ pub(crate) struct Control {
     pub(super) limits: Limits,
     /// Set once the device has the connection; events may come a little before that.
     pub(super) offload: SetOnce<Arc<dyn OffloadedConnection>>,
+    /// Sequence numbers of the first bytes of both streams, to check the device by.
+    pub(super) origin: Origin,
+    /// The device is going, or gone.
+    pub(super) forsaken: Atomic<bool>,
     /// The inner socket, until the connection's end.
     #[pin]
     pub(super) frozen: BhSpinLock<Option<Frozen>>,
@@ -68,6 +72,26 @@ pub(crate) struct Control {
     pub(super) rto: Atomic<u64>,
     /// When the wait for the peer's window began, or was last probed; in microseconds, 0 if there is none.
     pub(super) persist_since: Atomic<u64>,
+}
+
+/// Sequence numbers that position 0 of both payload buffers has.
+#[derive(Clone, Copy)]
+pub(super) struct Origin {
+    /// Of the transmit buffer.
+    pub(super) sent: SeqNum,
+    /// Of the receive buffer.
+    pub(super) received: SeqNum,
+}
+
+impl Origin {
+    /// That of a connection in the state `config`.
+    fn of(config: &ConnectionConfig) -> Self {
+        let received = config.rx.tail.0 + u32::from(config.receive.fin);
+        Self {
+            sent: config.send.una - Bytes(config.tx.head.0),
+            received: config.receive.nxt - Bytes(received),
+        }
+    }
 }
 
 /// What changes under the lock.
@@ -97,16 +121,17 @@ pub(super) struct Mutable {
 }
 
 impl Control {
-    /// The control plane of a connection that is about to be handed over.
+    /// The control plane of a connection that is about to be handed over in the state `config`.
     pub(super) fn new(
-        tuple: FourTuple,
+        config: &ConnectionConfig,
         stream: impl PinInit<Stream>,
         route: Route,
         limits: Limits,
         state: State,
         congestion: Congestion,
-        corked: bool,
     ) -> impl PinInit<Self, Error> {
+        let (tuple, corked) = (config.tuple, config.cork);
+        let origin = Origin::of(config);
         try_pin_init!(Self {
             tuple,
             number: registry::new_number(),
@@ -114,6 +139,8 @@ impl Control {
             route,
             limits,
             offload: SetOnce::new(),
+            origin,
+            forsaken: Atomic::new(false),
             frozen <- new_bh_spinlock!(None, "Control::frozen"),
             control <- new_bh_spinlock!(Mutable {
                 state,

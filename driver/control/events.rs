@@ -7,14 +7,9 @@ use super::{
     timers::DELAYED_ACK,
 };
 use crate::{
-    driver::device::{Events, Punt, Removal},
+    driver::device::{Events, Punt},
     net::{
-        clock,
-        context::BhDisabled,
-        errno::{ECONNABORTED, ECONNRESET, ENETDOWN},
-        ksocket::InnerEvents,
-        timer::Moment,
-        uapi,
+        clock, context::BhDisabled, errno::ECONNRESET, ksocket::InnerEvents, timer::Moment, uapi,
     },
 };
 use datapath::{
@@ -88,15 +83,8 @@ impl Events for Connection {
         Connection::path_changed(self);
     }
 
-    fn device_gone(&self, removal: Removal) {
-        let error = match removal {
-            Removal::Lost => ENETDOWN,
-            Removal::Unused | Removal::Forced => ECONNABORTED,
-        };
-        if self.state().needs_reset() {
-            self.send_reset();
-        }
-        self.end(Event::Abort, Some(error.into()));
+    fn device_gone(&self) {
+        self.order_hand_back();
     }
 }
 

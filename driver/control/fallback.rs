@@ -10,7 +10,7 @@ use kernel::{
 
 macro_rules! reasons {
     ($($(#[$doc:meta])* $variant:ident = $name:literal,)+) => {
-        /// Why a connection was not handed over to a device.
+        /// Why a connection was not handed over to a device, or was handed back.
         #[derive(Clone, Copy, PartialEq, Eq, Debug)]
         pub(crate) enum Reason { $($(#[$doc])* $variant,)+ }
 
@@ -43,6 +43,8 @@ reasons! {
     DeviceGone = "device-gone",
     /// The data-path can't be in the connection's state.
     State = "state",
+    /// The device that had the connection failed or was taken off.
+    DeviceLost = "device-lost",
     /// There is no memory.
     NoMemory = "no-memory",
     /// The connection wasn't open both ways any more.

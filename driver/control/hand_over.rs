@@ -17,14 +17,17 @@ use super::{
 use crate::{
     driver::{
         device::{Install, Marks},
-        family::stream::{PayloadBuffers, Stream},
+        family::{
+            stream::{PayloadBuffers, Stream},
+            ToeSocket,
+        },
         sysctl,
     },
     net::{
         buffer::PayloadBuffer,
         context::BhDisabled,
         ksocket::InnerSocket,
-        sock::AnySock,
+        sock::{AnySock, Sock},
         tcp_repair::{AddrPair, Moving, Snapshot},
         timer::Timed,
     },
@@ -51,16 +54,19 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// Why that can't be; it is counted. `inner` is as it was then, and goes on serving the connection.
+    /// Why that can't be. `inner` is as it was then, and goes on serving the connection.
     pub(crate) fn hand_over(
         inner: &Arc<InnerSocket>,
-        owner: ARef<AnySock>,
+        owner: ARef<Sock<ToeSocket>>,
     ) -> Result<Arc<Self>, Reason> {
-        hand_over(inner, owner).inspect_err(|reason| reason.count())
+        hand_over(inner, owner)
     }
 }
 
-fn hand_over(inner: &Arc<InnerSocket>, owner: ARef<AnySock>) -> Result<Arc<Connection>, Reason> {
+fn hand_over(
+    inner: &Arc<InnerSocket>,
+    owner: ARef<Sock<ToeSocket>>,
+) -> Result<Arc<Connection>, Reason> {
     if !sysctl::enabled() {
         return Err(Reason::Disabled);
     }
@@ -98,13 +104,12 @@ fn hand_over(inner: &Arc<InnerSocket>, owner: ARef<AnySock>) -> Result<Arc<Conne
     };
     let connection = Timed::new(
         Control::new(
-            tuple,
+            &config,
             Stream::new(buffers.clone(), unread, owner),
             route,
             Limits::of(inner.sk()),
             state,
             congestion,
-            snapshot.cork(),
         ),
         GFP_KERNEL,
     )?;
@@ -135,8 +140,11 @@ fn hand_over(inner: &Arc<InnerSocket>, owner: ARef<AnySock>) -> Result<Arc<Conne
     if ack_owed {
         connection.command(Command::ACK_NOW);
     }
-    // The first segments may have ended it already.
+    // The first segments may have ended it already, and the device may have failed.
     connection.order_close();
+    if connection.is_forsaken() {
+        connection.order_hand_back();
+    }
     Ok(connection)
 }
 

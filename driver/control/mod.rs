@@ -6,6 +6,7 @@ pub(crate) mod congestion;
 mod connection;
 mod events;
 pub(crate) mod fallback;
+mod hand_back;
 mod hand_over;
 mod limits;
 pub(crate) mod path;

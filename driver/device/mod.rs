@@ -109,7 +109,7 @@ pub(crate) trait Device: Send + Sync {
     fn close(&self, removal: Removal) -> Result;
 
     /// Tells the connections by [`Events::device_gone`] and lets go of the netdev, after [`close`](Self::close). May sleep.
-    fn detach(&self, removal: Removal);
+    fn detach(&self);
 }
 
 /// How a device is removed.
@@ -234,6 +234,7 @@ pub(crate) trait Events: Send + Sync {
     /// The netdev changed in a way that segments must follow: its MTU, address or offloads.
     fn path_changed(&self);
 
-    /// The device is being removed; what is sent after this call is lost. Called in no particular order, perhaps twice.
-    fn device_gone(&self, removal: Removal);
+    /// The device is being removed, or has failed: the connection is to be taken off it. What is sent after this call
+    /// may be lost. Called in no particular order, perhaps twice.
+    fn device_gone(&self);
 }

@@ -91,7 +91,7 @@ impl Registry {
             devices[at].close(removal)?;
             devices.remove(at).map_err(|_| ENODEV)?
         };
-        device.detach(removal);
+        device.detach();
         Ok(())
     }
 

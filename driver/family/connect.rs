@@ -3,13 +3,14 @@
 
 use super::{may_be_handed_over, wakeup::Forward, Phase, ToeSocket};
 use crate::{
-    driver::control::Connection,
+    driver::control::{fallback::Reason, Connection},
     net::{
         context::BhDisabled,
         errno::{EALREADY, ECONNRESET, EINPROGRESS, EOPNOTSUPP},
         ksocket::InnerSocket,
         msg::MsgFlags,
-        sock::{PollEvents, Sock},
+        sock::{PollEvents, Sock, SockGuard},
+        sock_slot::SocketSlot,
         sockaddr::SockAddr,
         uapi,
     },
@@ -58,8 +59,8 @@ impl ToeSocket {
 
     pub(super) fn connect(sock: &Sock<Self>, addr: &SockAddr, nonblock: bool) -> Result {
         let this = sock.data();
-        if let Some(connection) = this.connection.as_ref() {
-            return Self::connect_again(sock, connection, addr);
+        if this.connection.is_filled() {
+            return Self::connect_again(sock, addr);
         }
         let inner = {
             let _guard = sock.lock();
@@ -91,9 +92,13 @@ impl ToeSocket {
     }
 
     /// `connect()` on a socket that is or was offloaded.
-    fn connect_again(sock: &Sock<Self>, connection: &Connection, addr: &SockAddr) -> Result {
-        let _guard = sock.lock();
+    fn connect_again(sock: &Sock<Self>, addr: &SockAddr) -> Result {
+        let guard = sock.lock();
         let this = sock.data();
+        let Some(connection) = this.connection.get(&guard) else {
+            drop(guard);
+            return this.inner()?.connect(addr, true);
+        };
         if addr.family() == uapi::AF_UNSPEC {
             if !connection.stream().closed() {
                 connection.abort();
@@ -122,26 +127,33 @@ impl ToeSocket {
     /// Decides who serves the connection once the inner socket is established. Sleeps; may be called more than once.
     pub(super) fn established(sock: &Sock<Self>) {
         {
-            let _guard = sock.lock();
+            let mut guard = sock.lock();
             let this = sock.data();
             let Ok(inner) = this.inner() else { return };
             if this.phase() != Phase::Connecting || !may_be_handed_over(&inner) {
                 return;
             }
-            match Connection::hand_over(&inner, sock.into()) {
-                Ok(connection) => {
-                    Self::set_liveness(sock, &connection);
-                    this.connection.populate(connection);
-                    this.set_phase(Phase::Offloaded);
-                }
-                Err(reason) => {
-                    this.reason.populate(reason);
-                    this.set_phase(Phase::Fallback);
-                }
+            if let Err(reason) = Self::offload(sock, &mut guard, &inner) {
+                Self::fall_back(&this, reason);
             }
             sock.set_state(uapi::TCP_ESTABLISHED);
         }
         sock.wake(PollEvents::OUT | PollEvents::IN);
+    }
+
+    /// Hands the connection over to a device, if that is possible.
+    fn offload(
+        sock: &Sock<Self>,
+        guard: &mut SockGuard<'_>,
+        inner: &Arc<InnerSocket>,
+    ) -> Result<(), Reason> {
+        let this = sock.data();
+        let room = SocketSlot::reserve()?;
+        let connection = Connection::hand_over(inner, sock.into())?;
+        Self::set_liveness(sock, &connection);
+        this.connection.fill(guard, room, connection);
+        this.set_phase(Phase::Offloaded);
+        Ok(())
     }
 
     /// Before data moves on a socket that isn't known to be connected: waits for a `connect()` under way, as TCP does,

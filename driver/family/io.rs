@@ -2,32 +2,40 @@
 //! Sending and receiving on an offloaded connection, through its payload buffers.
 
 use super::{stream::Stream, Phase, ToeSocket};
-use crate::{
-    driver::control::Connection,
-    net::{
-        errno::{ENOTCONN, EOPNOTSUPP},
-        msg::{MsgFlags, RecvMsg, SendMsg},
-        sock::{PollEvents, Shut, Sock, SockGuard, Timeout},
-    },
+use crate::net::{
+    errno::{ENOTCONN, EOPNOTSUPP},
+    msg::{MsgFlags, RecvMsg, SendMsg},
+    sock::{PollEvents, Shut, Sock, SockGuard, Timeout},
 };
 use kernel::prelude::*;
 
+/// What a call returns that moved `before` bytes and then ended in `result`.
+fn after(before: usize, result: Result<usize>) -> Result<usize> {
+    match result {
+        Ok(n) => Ok(before + n),
+        Err(_) if before > 0 => Ok(before),
+        error => error,
+    }
+}
+
 impl ToeSocket {
     /// `sendmsg(2)`: appends to the transmit buffer, waiting for room.
-    pub(super) fn send(
-        sock: &Sock<Self>,
-        connection: &Connection,
-        msg: &mut SendMsg<'_>,
-    ) -> Result<usize> {
+    pub(super) fn send(sock: &Sock<Self>, msg: &mut SendMsg<'_>) -> Result<usize> {
         let flags = msg.flags();
         if flags.intersects(MsgFlags::OOB) {
             return Err(EOPNOTSUPP.into());
         }
         let mut timeout = sock.send_timeout(flags.intersects(MsgFlags::DONTWAIT));
-        let stream = connection.stream();
+        let this = sock.data();
         let mut guard = sock.lock();
         let mut sent = 0;
         let result = loop {
+            let Some(connection) = this.connection.get(&guard) else {
+                // Handed back meanwhile, with what was appended.
+                drop(guard);
+                return after(sent, Self::send_inner(sock, msg));
+            };
+            let stream = connection.stream();
             if let Err(e) = Self::may_send(sock, stream) {
                 break Err(e);
             }
@@ -36,6 +44,8 @@ impl ToeSocket {
             }
             match stream.append(msg.iter()) {
                 Ok(0) => {
+                    let connection = connection.arc();
+                    let stream = connection.stream();
                     if let Err(e) = Self::wait_for_room(sock, stream, &mut guard, &mut timeout) {
                         break Err(e);
                     }
@@ -69,16 +79,12 @@ impl ToeSocket {
     ) -> Result {
         stream.want_room();
         guard.wait_until(timeout, || {
-            stream.has_room() || Self::may_send(sock, stream).is_err()
+            stream.has_room() || stream.left() || Self::may_send(sock, stream).is_err()
         })
     }
 
     /// `recvmsg(2)`: takes from the receive buffer, waiting for data.
-    pub(super) fn receive(
-        sock: &Sock<Self>,
-        connection: &Connection,
-        msg: &mut RecvMsg<'_>,
-    ) -> Result<usize> {
+    pub(super) fn receive(sock: &Sock<Self>, msg: &mut RecvMsg<'_>) -> Result<usize> {
         let flags = msg.flags();
         if flags.intersects(MsgFlags::OOB) {
             return Err(EINVAL);
@@ -90,10 +96,19 @@ impl ToeSocket {
         let target = sock.recv_low_water(flags.intersects(MsgFlags::WAITALL), msg.len());
         let peek = flags.intersects(MsgFlags::PEEK);
         let this = sock.data();
-        let stream = connection.stream();
         let mut guard = sock.lock();
         let mut received = 0;
         loop {
+            let Some(connection) = this.connection.get(&guard) else {
+                // Handed back meanwhile, with what wasn't read.
+                drop(guard);
+                if peek && received > 0 {
+                    return Ok(received);
+                }
+                msg.received(received);
+                return after(received, Self::receive_inner(sock, msg));
+            };
+            let stream = connection.stream();
             // Looked at before the data: what came before the end is in the buffer by then.
             let peer_closed = stream.peer_closed();
             let ended = stream.closed() || sock.shut().contains(Shut::RECV);
@@ -134,8 +149,11 @@ impl ToeSocket {
                 };
             }
             let skip = if peek { received } else { 0 };
+            let connection = connection.arc();
+            let stream = connection.stream();
             let waited = guard.wait_until(&mut timeout, || {
                 stream.readable() > skip
+                    || stream.left()
                     || stream.peer_closed()
                     || stream.closed()
                     || sock.has_error()

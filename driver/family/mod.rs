@@ -3,9 +3,10 @@
 //!
 //! Every socket owns an inner kernel TCP socket, which binds, listens, accepts and connects. Once that one is established
 //! its connection is handed over to an offload device, and the bytes go through payload buffers; where that isn't
-//! possible, the inner socket serves the connection for life (fallback).
+//! possible, or the device is lost, the inner socket serves the connection (fallback).
 
 mod connect;
+mod hand_back;
 mod info;
 mod io;
 mod options;
@@ -23,6 +24,7 @@ use crate::{
         ksocket::InnerSocket,
         msg::{MsgFlags, RecvMsg, SendMsg},
         sock::{AnySock, PollEvents, Shut, Sock},
+        sock_slot::SocketSlot,
         sockaddr::SockAddr,
         sockopt::{GetOpt, SetOpt},
         uapi,
@@ -34,8 +36,8 @@ use kernel::{
     ffi::{c_int, c_uint},
     prelude::*,
     sync::{
-        atomic::{Acquire, Atomic, Release},
-        Arc, SetOnce,
+        atomic::{Acquire, Atomic, Relaxed, Release},
+        rcu, Arc,
     },
     uaccess::{UserPtr, UserSlice},
 };
@@ -51,7 +53,7 @@ enum Phase {
     Connecting,
     /// `listen()` was called.
     Listening,
-    /// Connected; the inner socket serves the connection for life.
+    /// Connected; the inner socket serves the connection.
     Fallback,
     /// Connected; a device serves the connection.
     Offloaded,
@@ -81,10 +83,10 @@ pub(crate) struct ToeSocket {
     phase: Atomic<u32>,
     #[pin]
     inner: BhSpinLock<Option<Arc<InnerSocket>>>,
-    /// Set when `phase` becomes [`Phase::Offloaded`].
-    connection: SetOnce<Arc<Connection>>,
-    /// Set when `phase` becomes [`Phase::Fallback`].
-    reason: SetOnce<Reason>,
+    /// Filled in [`Phase::Offloaded`], and until the socket is gone if the connection ends then.
+    connection: SocketSlot<Connection>,
+    /// Why it is [`Phase::Fallback`]; one more than the reason's place in [`Reason::ALL`].
+    reason: Atomic<u32>,
     /// By which it is listed, 0 if it isn't.
     number: Atomic<u64>,
     #[pin]
@@ -142,8 +144,8 @@ impl StreamSocket for ToeSocket {
                 let inner = inner?;
                 new_bh_spinlock!(Some(inner), "ToeSocket::inner")
             },
-            connection: SetOnce::new(),
-            reason: SetOnce::new(),
+            connection: SocketSlot::new(sk),
+            reason: Atomic::new(0),
             number: Atomic::new(0),
             replay <- Replay::new(sk.family() == uapi::AF_TOE),
         })
@@ -183,8 +185,8 @@ impl StreamSocket for ToeSocket {
 
     fn ioctl(sock: &Sock<Self>, cmd: c_uint, arg: usize) -> Result<c_int> {
         let this = sock.data();
-        if let Some(connection) = this.connection.as_ref() {
-            if let Some(answer) = queue_length(connection, cmd) {
+        if let Some(connection) = this.connection.share() {
+            if let Some(answer) = queue_length(&connection, cmd) {
                 let address = UserPtr::from_addr(arg);
                 UserSlice::new(address, size_of::<c_int>())
                     .writer()
@@ -206,12 +208,12 @@ impl StreamSocket for ToeSocket {
     fn getsockopt(sock: &Sock<Self>, level: c_int, name: c_int, value: &mut GetOpt) -> Result {
         let this = sock.data();
         let inner = this.inner()?;
-        match this.connection.as_ref() {
-            Some(connection) if (level, name) == (uapi::SOL_TCP, uapi::TCP_INFO) => {
-                value.write(info::tcp_info(connection, &inner)?.as_bytes())
+        if (level, name) == (uapi::SOL_TCP, uapi::TCP_INFO) {
+            if let Some(connection) = this.connection.share() {
+                return value.write(info::tcp_info(&connection, &inner)?.as_bytes());
             }
-            _ => inner.getsockopt(level, name, value),
         }
+        inner.getsockopt(level, name, value)
     }
 
     fn sendmsg(sock: &Sock<Self>, msg: &mut SendMsg<'_>) -> Result<usize> {
@@ -219,35 +221,56 @@ impl StreamSocket for ToeSocket {
             return Err(EOPNOTSUPP.into());
         }
         let this = sock.data();
-        if let Some(connection) = this.connection.as_ref() {
-            return Self::send(sock, connection, msg);
+        if !this.connection.is_filled() {
+            Self::established_before(sock, msg.flags())?;
         }
-        Self::established_before(sock, msg.flags())?;
-        if let Some(connection) = this.connection.as_ref() {
-            return Self::send(sock, connection, msg);
+        if this.connection.is_filled() {
+            return Self::send(sock, msg);
         }
-        let sent = this.inner()?.sendmsg(msg);
-        Self::own_error_first(sock, sent)
+        Self::send_inner(sock, msg)
     }
 
     fn recvmsg(sock: &Sock<Self>, msg: &mut RecvMsg<'_>) -> Result<usize> {
         let this = sock.data();
-        if let Some(connection) = this.connection.as_ref() {
-            return Self::receive(sock, connection, msg);
+        if !this.connection.is_filled() {
+            Self::established_before(sock, msg.flags())?;
         }
-        Self::established_before(sock, msg.flags())?;
-        if let Some(connection) = this.connection.as_ref() {
-            return Self::receive(sock, connection, msg);
+        if this.connection.is_filled() {
+            return Self::receive(sock, msg);
         }
-        match this.inner()?.recvmsg(msg) {
+        Self::receive_inner(sock, msg)
+    }
+}
+
+impl ToeSocket {
+    /// The inner socket serves the connection from now on.
+    fn fall_back(this: &Self, reason: Reason) {
+        reason.count();
+        this.reason.store(reason as u32 + 1, Relaxed);
+        this.set_phase(Phase::Fallback);
+    }
+
+    /// Why the inner socket serves the connection.
+    fn reason(&self) -> Option<Reason> {
+        let at = self.reason.load(Relaxed).checked_sub(1)?;
+        Reason::ALL.get(at as usize).copied()
+    }
+
+    /// `sendmsg(2)` by the inner socket.
+    fn send_inner(sock: &Sock<Self>, msg: &mut SendMsg<'_>) -> Result<usize> {
+        let sent = sock.data().inner()?.sendmsg(msg);
+        Self::own_error_first(sock, sent)
+    }
+
+    /// `recvmsg(2)` by the inner socket.
+    fn receive_inner(sock: &Sock<Self>, msg: &mut RecvMsg<'_>) -> Result<usize> {
+        match sock.data().inner()?.recvmsg(msg) {
             // An end of stream that an error brought about.
             Ok(0) if msg.len() > 0 => sock.take_error().map(|()| 0),
             received => Self::own_error_first(sock, received),
         }
     }
-}
 
-impl ToeSocket {
     /// `result` of the inner socket, whose errors have been moved to the outer one as they arose.
     fn own_error_first(sock: &Sock<Self>, result: Result<usize>) -> Result<usize> {
         result.or_else(|e| sock.take_error().and(Err(e)))
@@ -256,7 +279,7 @@ impl ToeSocket {
     /// What is ready.
     fn poll(sock: &Sock<Self>) -> PollEvents {
         let this = sock.data();
-        if let Some(connection) = this.connection.as_ref() {
+        if let Some(connection) = this.connection.read(&rcu::read_lock()) {
             return Self::poll_offloaded(sock, connection.stream());
         }
         let Ok(inner) = this.inner() else {

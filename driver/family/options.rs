@@ -92,7 +92,7 @@ impl ToeSocket {
             return Err(EOPNOTSUPP.into());
         }
         let this = sock.data();
-        let connection = this.connection.as_ref();
+        let connection = this.connection.share();
         // The inner socket of an offloaded connection must not send probes of its own.
         if connection.is_none() || (level, name) != (uapi::SOL_SOCKET, uapi::SO_KEEPALIVE) {
             this.inner()?.setsockopt(level, name, value)?;
@@ -101,7 +101,13 @@ impl ToeSocket {
             sock.set_generic_option(name, value)?;
         }
         if let Some(connection) = connection {
-            Self::tell(sock, connection, (level, name), value);
+            Self::tell(sock, &connection, (level, name), value);
+            if (level, name) == (uapi::SOL_SOCKET, uapi::SO_KEEPALIVE)
+                && !this.connection.is_filled()
+            {
+                // Handed back meanwhile.
+                Self::set_inner_keepalive(sock, &*this.inner()?);
+            }
         }
         this.replay.add(level, name, value)
     }

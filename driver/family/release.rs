@@ -14,19 +14,19 @@ impl ToeSocket {
     /// `shutdown(2)`.
     pub(super) fn shut(sock: &Sock<Self>, shut: Shut) -> Result {
         let this = sock.data();
-        let Some(connection) = this.connection.as_ref() else {
+        let guard = sock.lock();
+        let Some(connection) = this.connection.get(&guard) else {
+            drop(guard);
             return this.inner()?.shutdown(shut);
         };
-        {
-            let _guard = sock.lock();
-            if connection.stream().closed() {
-                return Err(ENOTCONN.into());
-            }
-            if shut.contains(Shut::SEND) && !sock.shut().contains(Shut::SEND) {
-                connection.shutdown_send();
-            }
-            sock.add_shut(shut);
+        if connection.stream().closed() {
+            return Err(ENOTCONN.into());
         }
+        if shut.contains(Shut::SEND) && !sock.shut().contains(Shut::SEND) {
+            connection.shutdown_send();
+        }
+        sock.add_shut(shut);
+        drop(guard);
         sock.wake_all();
         Ok(())
     }
@@ -37,7 +37,8 @@ impl ToeSocket {
         let this = sock.data();
         let mut guard = sock.lock();
         this.set_phase(Phase::Released);
-        if let Some(connection) = this.connection.as_ref() {
+        let connection = this.connection.share();
+        if let Some(connection) = &connection {
             let lingering = sock.linger();
             // RFC 2525, section 2.17: unread data is lost, and the peer must know.
             if connection.stream().readable() > 0 || lingering.is_some_and(|time| time.is_zero()) {
@@ -46,14 +47,15 @@ impl ToeSocket {
                 connection.shutdown_send();
                 if let Some(mut time) = lingering {
                     let stream = connection.stream();
-                    let _ =
-                        guard.wait_until(&mut time, || stream.closed() || connection.sent_all());
+                    let _ = guard.wait_until(&mut time, || {
+                        stream.closed() || stream.left() || connection.sent_all()
+                    });
                 }
             }
             connection.stream().disown();
         }
         let inner = this.inner.lock(&BhDisabled::new()).take();
-        if let Some(connection) = this.connection.as_ref() {
+        if let Some(connection) = connection {
             // From here on the inner socket is the control plane's alone.
             drop(inner);
             connection.orphan();

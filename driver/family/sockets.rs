@@ -51,7 +51,7 @@ impl Sockets {
 pub(crate) enum Carrier {
     /// The kernel's TCP, as long as the socket listens or connects.
     KernelForNow(Arc<InnerSocket>),
-    /// The kernel's TCP for life.
+    /// The kernel's TCP.
     Kernel(Arc<InnerSocket>, Option<Reason>),
     /// A device.
     Device(Arc<Connection>),
@@ -87,8 +87,8 @@ impl ToeSocket {
         let inner = || self.inner().ok();
         match self.phase() {
             Phase::Connecting | Phase::Listening => inner().map(Carrier::KernelForNow),
-            Phase::Fallback => inner().map(|inner| Carrier::Kernel(inner, self.reason.copy())),
-            Phase::Offloaded => self.connection.as_ref().cloned().map(Carrier::Device),
+            Phase::Fallback => inner().map(|inner| Carrier::Kernel(inner, self.reason())),
+            Phase::Offloaded => self.connection.share().map(Carrier::Device),
             Phase::Idle | Phase::Disconnected | Phase::Released => None,
         }
     }

@@ -5,10 +5,12 @@
 //! far it has received and how much was acknowledged; the program's side says by host-control requests how much it has
 //! read and appended. Neither ever waits for the other.
 
+use super::ToeSocket;
 use crate::net::{
     buffer::PayloadBuffer,
     context::{new_bh_spinlock, BhDisabled, BhSpinLock},
-    sock::{AnySock, PollEvents},
+    sock::{AnySock, PollEvents, Sock},
+    tcp_repair::RingBytes,
 };
 use kernel::{
     iov::{IovIterDest, IovIterSource},
@@ -54,11 +56,13 @@ pub(crate) struct Stream {
     peer_closed: Atomic<bool>,
     /// The connection is gone: nothing is sent or received any more.
     closed: Atomic<bool>,
+    /// The connection goes on elsewhere, with all that is in the buffers. Set under the socket's lock.
+    left: Atomic<bool>,
     /// Somebody waits for room in the transmit buffer.
     room_wanted: Atomic<bool>,
     /// The socket, while the program has it open.
     #[pin]
-    owner: BhSpinLock<Option<ARef<AnySock>>>,
+    owner: BhSpinLock<Option<ARef<Sock<ToeSocket>>>>,
 }
 
 impl Stream {
@@ -66,7 +70,7 @@ impl Stream {
     pub(crate) fn new(
         buffers: Arc<PayloadBuffers>,
         readable: u32,
-        owner: ARef<AnySock>,
+        owner: ARef<Sock<ToeSocket>>,
     ) -> impl PinInit<Self> {
         pin_init!(Self {
             buffers,
@@ -77,6 +81,7 @@ impl Stream {
             tx_tail: Atomic::new(0),
             peer_closed: Atomic::new(false),
             closed: Atomic::new(false),
+            left: Atomic::new(false),
             room_wanted: Atomic::new(false),
             owner <- new_bh_spinlock!(Some(owner), "Stream::owner"),
         })
@@ -120,6 +125,58 @@ impl Stream {
     /// Whether the connection is gone.
     pub(crate) fn closed(&self) -> bool {
         self.closed.load(Acquire)
+    }
+
+    /// Whether the connection goes on elsewhere, and nothing happens here any more. Look under the socket's lock.
+    pub(crate) fn left(&self) -> bool {
+        self.left.load(Relaxed)
+    }
+
+    /// The connection goes on elsewhere. The socket is locked; wake those who wait for it.
+    pub(crate) fn leave(&self) {
+        self.left.store(true, Relaxed);
+    }
+
+    /// What was received and not read: where it lies, its first position, and its length.
+    pub(crate) fn unread(&self) -> RingBytes<'_> {
+        RingBytes {
+            ring: &self.buffers.rx,
+            pos: self.rx_head.load(Relaxed),
+            len: self.readable() as u32,
+        }
+    }
+
+    /// What was appended and not acknowledged.
+    pub(crate) fn unsent(&self) -> RingBytes<'_> {
+        RingBytes {
+            ring: &self.buffers.tx,
+            pos: self.tx_head.load(Acquire),
+            len: self.unacknowledged() as u32,
+        }
+    }
+
+    /// How far a data-path has come that says it received up to position `rx_tail`, and that bytes before `tx_head` were
+    /// acknowledged: bytes received and acknowledged since it last told.
+    ///
+    /// # Errors
+    ///
+    /// `EIO` if that can't be: it can neither be behind what it told, nor beyond the buffer or what was appended.
+    pub(crate) fn progress(&self, rx_tail: u32, tx_head: u32) -> Result<(u32, u32)> {
+        let received = rx_tail.wrapping_sub(self.rx_tail.load(Relaxed));
+        let readable = rx_tail.wrapping_sub(self.rx_head.load(Relaxed)) as usize;
+        let acknowledged = tx_head.wrapping_sub(self.tx_head.load(Relaxed));
+        if readable > self.buffers.rx.size()
+            || received as usize > readable
+            || acknowledged as usize > self.unacknowledged()
+        {
+            return Err(EIO);
+        }
+        Ok((received, acknowledged))
+    }
+
+    /// Bytes that can be received before some are read.
+    pub(crate) fn receive_room(&self) -> u32 {
+        (self.buffers.rx.size() - self.readable()) as u32
     }
 
     /// Copies up to `len` readable bytes, beginning `skip` bytes ahead, to `dest`; returns how many.
@@ -207,6 +264,11 @@ impl Stream {
     pub(crate) fn close(&self) {
         self.closed.store(true, Release);
         self.with_owner(|owner| owner.wake_all());
+    }
+
+    /// The socket, if the program still has it open.
+    pub(crate) fn owner(&self) -> Option<ARef<Sock<ToeSocket>>> {
+        self.owner.lock(&BhDisabled::new()).clone()
     }
 
     /// Calls `f` with the socket if the program still has it open. `f` runs under a spinlock: it may wake, no more.

@@ -60,6 +60,12 @@ impl InnerEvents for Forward {
 }
 
 impl Forward {
+    /// Takes in what the inner socket could tell nobody, and has whoever waits look again.
+    pub(super) fn look(&self) {
+        self.move_error();
+        self.0.wake_all();
+    }
+
     /// Whether the inner socket is closed.
     fn failed(&self) -> bool {
         self.0

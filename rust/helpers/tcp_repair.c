@@ -304,7 +304,10 @@ int toe_helper_tcp_snapshot(struct sock *sk, struct toe_tcp_snapshot *snap)
 	snap->rcv_nxt = tp->rcv_nxt;
 	snap->rcv_wnd = tcp_receive_window(tp);
 	snap->fin_received = sk->sk_state == TCP_CLOSE_WAIT;
-	snap->unread = tp->rcv_nxt - tp->copied_seq - snap->fin_received;
+	snap->unread = tp->rcv_nxt - tp->copied_seq;
+	/* The FIN takes a number until it was read, too. */
+	if (snap->fin_received && snap->unread)
+		snap->unread--;
 	snap->timestamps = tp->rx_opt.tstamp_ok;
 	snap->ts_offset = tp->tsoffset;
 	snap->ts_recent = tp->rx_opt.ts_recent;
@@ -380,6 +383,20 @@ static void stop_timers(struct sock *sk)
 	sk_stop_timer(sk, &icsk->icsk_keepalive_timer);
 }
 
+/* Forgets what was received out of order: the peer keeps what isn't acknowledged (RFC 2018, section 8). */
+static void forget_out_of_order(struct sock *sk)
+{
+	struct tcp_sock *tp = tcp_sk(sk);
+	struct rb_node *node;
+
+	while ((node = rb_first(&tp->out_of_order_queue))) {
+		rb_erase(node, &tp->out_of_order_queue);
+		kfree_skb(rb_to_skb(node));
+	}
+	tp->rx_opt.num_sacks = 0;
+	tp->rx_opt.dsack = 0;
+}
+
 /*
  * The socket is locked since its snapshot, and another data-path serves the connection by now. What has arrived
  * in between is given back to the stack, for that data-path, when the lock is released.
@@ -397,6 +414,9 @@ void toe_helper_tcp_freeze(struct sock *sk)
 	WRITE_ONCE(icsk->icsk_af_ops, mute_ops(icsk->icsk_af_ops));
 	__skb_queue_purge(&sk->sk_receive_queue);
 	WRITE_ONCE(tcp_sk(sk)->copied_seq, tcp_sk(sk)->rcv_nxt);
+	forget_out_of_order(sk);
+	/* Else an option would start the timer again. */
+	sock_reset_flag(sk, SOCK_KEEPOPEN);
 	sk->sk_backlog_rcv = reinject;
 	tcp_sk(sk)->repair = 1;
 	stop_timers(sk);
@@ -420,8 +440,8 @@ int toe_helper_tcp_soft_error(struct sock *sk)
 	return READ_ONCE(sk->sk_err_soft);
 }
 
-/* The socket's own callbacks back, while it is locked. */
-static void thaw(struct sock *sk)
+/* A frozen socket's own callbacks back, while it is locked. */
+void toe_tcp_restore_callbacks(struct sock *sk)
 {
 	struct inet_connection_sock *icsk = inet_csk(sk);
 	int i;
@@ -432,8 +452,20 @@ static void thaw(struct sock *sk)
 	sk->sk_backlog_rcv = sk->sk_prot->backlog_rcv;
 }
 
+/* Takes the filter off a frozen socket, which is locked, though the program may have forbidden that for its own. */
+void toe_tcp_hear_again(struct sock *sk)
+{
+	bool locked = sock_flag(sk, SOCK_FILTER_LOCKED);
+
+	if (rcu_access_pointer(sk->sk_filter) != deaf)
+		return;
+	sock_reset_flag(sk, SOCK_FILTER_LOCKED);
+	sk_detach_filter(sk);
+	sock_valbool_flag(sk, SOCK_FILTER_LOCKED, locked);
+}
+
 /* What the kernel counts as established becomes something else, without being counted as reset. */
-static void leave_established(struct sock *sk, int state)
+void toe_tcp_leave_established(struct sock *sk, int state)
 {
 	TCP_DEC_STATS(sock_net(sk), TCP_MIB_CURRESTAB);
 	/* Pairs with inet_sk_state_load(). */
@@ -444,10 +476,10 @@ static void leave_established(struct sock *sk, int state)
 static void disconnect(struct sock *sk)
 {
 	if (sk->sk_state != TCP_CLOSE) {
-		leave_established(sk, TCP_LAST_ACK);
+		toe_tcp_leave_established(sk, TCP_LAST_ACK);
 		sk->sk_prot->disconnect(sk, 0);
 	}
-	thaw(sk);
+	toe_tcp_restore_callbacks(sk);
 	tcp_sk(sk)->repair = 0;
 }
 
@@ -500,8 +532,8 @@ void toe_helper_tcp_release_time_wait(struct socket *sock, u32 snd_nxt, u32 rcv_
 	tp->rx_opt.ts_recent_stamp = ktime_get_seconds();
 	WRITE_ONCE(tp->linger2, min(seconds * HZ, TCP_TIMEWAIT_LEN));
 	sock_reset_flag(sk, SOCK_LINGER);
-	leave_established(sk, TCP_FIN_WAIT2);
-	thaw(sk);
+	toe_tcp_leave_established(sk, TCP_FIN_WAIT2);
+	toe_tcp_restore_callbacks(sk);
 	tp->repair = 0;
 	release_sock(sk);
 

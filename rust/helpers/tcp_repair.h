@@ -72,6 +72,32 @@ struct toe_ip_fields {
 	u8 tos;
 };
 
+/* Bytes that lie in two parts, of which the second may be empty. */
+struct toe_bytes {
+	const void *part[2];
+	size_t len[2];
+};
+
+/* The state that a connection goes on with. */
+struct toe_tcp_resumption {
+	u32 snd_una;		/* with our FIN, if it was acknowledged */
+	u32 snd_wnd;
+	u32 max_window;
+	u32 snd_wl1;
+	u32 rcv_nxt;		/* with the peer's FIN */
+	u32 rcv_wnd;
+	u32 ts_recent;
+	u32 srtt_us;
+	u32 rttvar_us;
+	u32 cwnd;		/* in segments, as the next */
+	u32 ssthresh;
+	u8 state;		/* TCP_*, one between TCP_ESTABLISHED and TCP_TIME_WAIT */
+	u8 fin_received;
+	u8 fin_unacked;		/* ours may have been sent, and wasn't acknowledged */
+	struct toe_bytes unread;	/* received, not read, up to rcv_nxt */
+	struct toe_bytes unacked;	/* may have been sent, from snd_una on */
+};
+
 int toe_helper_tcp_filter_init(void);
 void toe_helper_tcp_filter_exit(void);
 int toe_helper_tcp_snapshot(struct sock *sk, struct toe_tcp_snapshot *snap);
@@ -80,9 +106,15 @@ struct sk_buff *toe_helper_tcp_received(struct sock *sk, struct sk_buff *prev, u
 void toe_helper_tcp_freeze(struct sock *sk);
 void toe_helper_tcp_sync(struct sock *sk, u32 snd_una, u32 snd_nxt, u32 rcv_nxt);
 int toe_helper_tcp_soft_error(struct sock *sk);
+int toe_helper_tcp_thaw(struct socket *sock, const struct toe_tcp_resumption *resumption);
 void toe_helper_tcp_disconnect(struct sock *sk);
 void toe_helper_tcp_release(struct socket *sock);
 void toe_helper_tcp_release_time_wait(struct socket *sock, u32 snd_nxt, u32 rcv_nxt, u32 ts_recent,
 				      bool fin_received, int seconds);
+
+/* For the helpers among themselves. */
+void toe_tcp_restore_callbacks(struct sock *sk);
+void toe_tcp_hear_again(struct sock *sk);
+void toe_tcp_leave_established(struct sock *sk, int state);
 
 #endif

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     driver::{
-        device::{Events, Hold, Install, Marks, OffloadedConnection, Refusal, Removal},
+        device::{Events, Hold, Install, Marks, OffloadedConnection, Refusal},
         family::stream::PayloadBuffers,
         WORK,
     },
@@ -102,7 +102,7 @@ impl WorkItem for PciConnection {
 
     /// The NIC has stopped the connection.
     fn run(this: Arc<Self>) {
-        this.events.device_gone(Removal::Lost);
+        this.events.device_gone();
     }
 }
 

@@ -122,7 +122,7 @@ impl Offload {
     pub(super) fn abandon(&self) {
         self.clear_graveyard();
         self.table
-            .for_each(|connection| connection.events().device_gone(Removal::Lost));
+            .for_each(|connection| connection.events().device_gone());
     }
 
     /// The NIC was reset: no memory is its any more.
@@ -316,10 +316,10 @@ impl Device for PciDevice {
         Err(EBUSY)
     }
 
-    fn detach(&self, removal: Removal) {
+    fn detach(&self) {
         self.offload
             .table
-            .for_each(|connection| connection.events().device_gone(removal));
+            .for_each(|connection| connection.events().device_gone());
     }
 }
 

@@ -9,9 +9,7 @@ use super::{
 };
 use crate::{
     driver::{
-        device::{
-            counters::Totals, Events, Hold, Install, Marks, OffloadedConnection, Refusal, Removal,
-        },
+        device::{counters::Totals, Events, Hold, Install, Marks, OffloadedConnection, Refusal},
         family::stream::PayloadBuffers,
     },
     net::{
@@ -260,9 +258,9 @@ impl Flow {
     }
 
     /// Tells the owner that the device is removed. A flow that is claimed only will never be live.
-    pub(super) fn device_gone(&self, removal: Removal) {
+    pub(super) fn device_gone(&self) {
         if let Some(events) = self.run(|live, _, _, _| live.events.clone()) {
-            events.device_gone(removal);
+            events.device_gone();
         }
     }
 

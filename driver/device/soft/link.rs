@@ -238,8 +238,8 @@ impl Link {
     }
 
     /// Tells the owners of the flows there are that the device is removed.
-    pub(super) fn disown_flows(&self, removal: Removal) {
-        self.for_each_flow(|flow| flow.device_gone(removal));
+    pub(super) fn disown_flows(&self) {
+        self.for_each_flow(|flow| flow.device_gone());
     }
 
     /// Lets go of the netdev. May sleep.

@@ -122,8 +122,8 @@ impl Device for SoftDevice {
         self.link.close(removal)
     }
 
-    fn detach(&self, removal: Removal) {
-        self.link.disown_flows(removal);
+    fn detach(&self) {
+        self.link.disown_flows();
         drop(self.hook.lock().take());
         self.link.release_netdev();
     }

@@ -86,7 +86,7 @@ impl Events for End {
 
     fn path_changed(&self) {}
 
-    fn device_gone(&self, _: Removal) {
+    fn device_gone(&self) {
         self.gone.store(true, Relaxed);
     }
 }

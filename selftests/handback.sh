@@ -1,0 +1,81 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# handback.sh: devices are taken off in the middle of checked transfers, which
+# the kernel's TCP completes.
+# shellcheck disable=SC2317	# ktap_test calls the functions
+
+cd "$(dirname "$0")" || exit 1
+. lib/ktap.sh
+. lib/topology.sh
+
+# lost NAMESPACE: connections that were handed back
+lost() {
+	counters "$1" fallback device-lost
+}
+
+# until_offloaded NAMESPACE COUNT: wait for that many hand-overs
+until_offloaded() {
+	local try
+	for ((try = 0; try < 200; try++)); do
+		[ "$(offloaded_connections "$1")" -ge "$2" ] && return
+		sleep 0.05
+	done
+	echo "$1: $(offloaded_connections "$1") connections were offloaded, not $2"
+	return 1
+}
+
+# some_time: up to half a second, at random
+some_time() {
+	sleep "0.$((RANDOM % 400 + 100))"
+}
+
+# take_off: every device there is
+take_off() {
+	local ns
+	for ns in "$SERVER_NS:$TOE_TEST_SERVER" "$CLIENT_NS:$TOE_TEST_CLIENT"; do
+		[ "${ns#*:}" = tcp ] && continue
+		until_offloaded "${ns%:*}" 1 && some_time && ip netns exec "${ns%:*}" toetool dev del "$LINK" --force || return
+	done
+}
+
+# completes SERVER CLIENT 4|6 NETEM TRANSFER-ARGUMENTS...: a transfer, over a link that is slow enough for it to be under
+# way when the devices are taken off
+completes() {
+	local server=$1 client=$2 ip=$3 netem=$4 before transfer devices=0
+	shift 4
+	topo_up 1500 && ends "$server" "$client" "$ip" || return
+	# shellcheck disable=SC2086	# words are meant
+	topo_netem $netem || return
+	before=$(lost "$SERVER_NS")
+	[ "$server" = tcp ] || devices=$((devices + 1))
+	[ "$client" = tcp ] || devices=$((devices + 1))
+	./transfer "$@" &
+	transfer=$!
+	take_off || devices=-1
+	wait "$transfer" || return
+	[ "$(lost "$SERVER_NS")" -eq $((before + devices)) ] && return
+	echo "$(($(lost "$SERVER_NS") - before)) connections were handed back, not $devices"
+	return 1
+}
+
+for mode in block level edge; do
+	ktap_test "toe_tcp_$mode" completes toe tcp 4 'rate 60mbit' -n 8M -m "$mode"
+	ktap_test "tcp_toe_$mode" completes tcp toe 4 'rate 60mbit' -n 8M -m "$mode"
+done
+ktap_test toe_toe completes toe toe 4 'rate 60mbit' -n 12M -m edge
+ktap_test ipv6 completes toe tcp 6 'rate 60mbit' -n 8M -m level
+ktap_test loss completes toe tcp 4 'rate 60mbit loss 1%' -n 8M -m block
+ktap_test reorder completes tcp toe 4 'rate 60mbit delay 2ms reorder 10% 50%' -n 8M -m edge
+ktap_test send_only completes toe tcp 4 'rate 60mbit' -n 0:8M -m block
+ktap_test receive_only completes toe tcp 4 'rate 60mbit' -n 8M:0 -m edge
+ktap_test small_writes completes toe tcp 4 'rate 20mbit' -n 2M -w 64 -m block
+ktap_test slow_readers completes toe toe 4 'rate 60mbit' -n 4M -r 256 -m block
+for buffer in 4K 64K 4M; do
+	ktap_test "buffers_$buffer" completes toe tcp 4 'rate 60mbit' -n 8M -S "$buffer" -R "$buffer" -m level
+done
+ktap_test mss_88 completes toe tcp 4 'rate 60mbit' -n 4M -M 88 -m edge
+
+ktap_run "$@"
+status=$?
+topo_down
+exit "$status"
