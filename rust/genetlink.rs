@@ -217,11 +217,22 @@ impl Request<'_> {
     ///
     /// `EINVAL` when it isn't there.
     pub(crate) fn u32(&self, attr: u32) -> Result<u32> {
-        let bytes = self
-            .payload(attr)
+        self.u32_if_any(attr)?
             .ok_or(EINVAL)
-            .inspect_err(|_| self.explain(c"an attribute is missing"))?;
-        bytes.try_into().map(u32::from_ne_bytes).map_err(|_| EINVAL)
+            .inspect_err(|_| self.explain(c"an attribute is missing"))
+    }
+
+    /// The attribute of type `attr`, a `u32`, if it is there.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` when it isn't four bytes long.
+    pub(crate) fn u32_if_any(&self, attr: u32) -> Result<Option<u32>> {
+        let Some(bytes) = self.payload(attr) else {
+            return Ok(None);
+        };
+        let bytes = bytes.try_into().map_err(|_| EINVAL)?;
+        Ok(Some(u32::from_ne_bytes(bytes)))
     }
 
     /// Whether there is an attribute of type `attr`.

@@ -227,8 +227,11 @@ impl Drop for NetDeviceSlot {
     }
 }
 
-/// Who wants to know of devices that change or go away.
+/// Who wants to know of devices that come, change or go away.
 pub(crate) trait NetdevObserver: Send + Sync {
+    /// `dev` was registered, or has come from another namespace. Called with RTNL held; may sleep.
+    fn registered(&self, dev: &NetDevice);
+
     /// The MTU, link-layer address or features of `dev` changed. Called with RTNL held; may sleep.
     fn changed(&self, dev: &NetDevice);
 
@@ -283,6 +286,7 @@ impl<T: NetdevObserver> NetdevNotifier<T> {
         info: *mut c_void,
     ) -> c_int {
         let tell = match event as u32 {
+            bindings::netdev_cmd_NETDEV_REGISTER => T::registered,
             bindings::netdev_cmd_NETDEV_UNREGISTER => T::unregister,
             bindings::netdev_cmd_NETDEV_CHANGEMTU
             | bindings::netdev_cmd_NETDEV_CHANGEADDR

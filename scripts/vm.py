@@ -173,33 +173,52 @@ def ip(*arguments):
 
 
 class Nic:
-    """The model of the TOE NIC, with its port connected to a TAP interface of this run's network."""
+    """A process of the TOE NIC's model. What it takes on its control socket, the guest may write to the virtio port
+    that is called nic and the NIC's number."""
 
-    def __init__(self, args, work, log):
-        self.socket = work / "nic"
+    def __init__(self, number, port, args, work):
+        self.name = f"nic{number}"
+        self.number = number
+        self.socket = work / self.name
+        self.control = work / f"{self.name}.control"
+        log = TOP / f"out/log/{args.name}.{self.name}"
         program = TOP / "out/device/toe-nic"
         if not program.exists():
             die(f"{program} is not there: 'make device' builds it")
+        options = ["--control", self.control, "--mac", f"02:74:6f:65:00:{number + 1:02x}", *port,
+                   *shlex.split(args.nic_options)]
         with open(log, "wb") as out:
-            self.process = subprocess.Popen([program, self.socket, "--tap", NIC_TAP, *shlex.split(args.nic_options)],
+            self.process = subprocess.Popen([program, self.socket, *options],
                                             stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
         deadline = time.monotonic() + 10
         while not self.socket.exists():
             if self.process.poll() is not None or time.monotonic() > deadline:
                 die(f"toe-nic didn't start: {log.read_text(errors='replace').strip()}")
             time.sleep(0.01)
-        for address in NIC_ADDRESSES:
-            ip("address", "add", address, "dev", NIC_TAP)
-        ip("link", "set", NIC_TAP, "up")
 
-    def qemu(self, memory):
-        device = {"driver": "vfio-user-pci", "bus": "nic-port", "socket": {"type": "unix", "path": str(self.socket)}}
-        return ["-object", f"memory-backend-memfd,id=ram,size={memory},share=on", "-machine", "memory-backend=ram",
-                "-device", "pcie-root-port,id=nic-port", "-device", json.dumps(device)]
+    def qemu(self):
+        device = {"driver": "vfio-user-pci", "bus": f"{self.name}-port",
+                  "socket": {"type": "unix", "path": str(self.socket)}}
+        return ["-device", f"pcie-root-port,id={self.name}-port,chassis={self.number + 1}",
+                "-device", json.dumps(device),
+                "-chardev", f"socket,id={self.name}-control,path={self.control}",
+                "-device", f"virtserialport,chardev={self.name}-control,name={self.name}"]
 
     def stop(self):
         self.process.terminate()
         self.process.wait()
+
+
+def start_nics(args, work):
+    """The NICs that the guest is to have."""
+    if args.nic_pair:
+        return [Nic(number, ["--wire", work / "wire"], args, work) for number in range(2)]
+    enter_namespace()
+    nic = Nic(0, ["--tap", NIC_TAP], args, work)
+    for address in NIC_ADDRESSES:
+        ip("address", "add", address, "dev", NIC_TAP)
+    ip("link", "set", NIC_TAP, "up")
+    return [nic]
 
 
 def peer(command, log):
@@ -222,7 +241,7 @@ class Outside:
                 "-device", "virtserialport,chardev=outside,name=outside"]
 
 
-def qemu(args, kernel, work, console):
+def qemu(args, kernel, work, console, nics):
     accel = "tcg" if args.count else accelerator(args.accel)
     append = ["console=ttyS0", "quiet", "loglevel=7", "panic=-1", "oops=panic", "sysrq_always_enabled",
               # A busy host makes the watchdog distrust the emulated TSC, and every other clock is slow to read.
@@ -259,8 +278,12 @@ def qemu(args, kernel, work, console):
     if args.count:
         profile = f",profile={args.profile.resolve()}" if args.profile else ""
         command += ["-plugin", f"{TOP}/out/qemu/icount.so{profile}"]
-    if args.nic:
-        command += args.nic.qemu(args.memory)
+    if nics:
+        # Theirs to reach, too.
+        command += ["-object", f"memory-backend-memfd,id=ram,size={args.memory},share=on",
+                    "-machine", "memory-backend=ram"]
+    for nic in nics:
+        command += nic.qemu()
     if args.outside:
         command += args.outside.qemu()
     for extra in args.qemu:
@@ -370,6 +393,7 @@ def arguments():
     parser.add_argument("--virtio", action="store_true", help="two virtio-net NICs, joined by a wire")
     parser.add_argument("--nic", action="store_true",
                         help=f"a TOE NIC (its driver is toe.ko), connected to an interface with {NIC_ADDRESSES[0]}")
+    parser.add_argument("--nic-pair", action="store_true", help="two TOE NICs, joined by a wire")
     parser.add_argument("--nic-options", default="", help="more options for toe-nic, in one string")
     parser.add_argument("--peer", action="append", default=[],
                         help="run a shell command beside the guest, in the network that the NIC is connected to")
@@ -384,6 +408,8 @@ def arguments():
     args = parser.parse_args()
     if bool(args.command) == args.shell:
         parser.error("give a command, or --shell")
+    if args.nic and args.nic_pair:
+        parser.error("--nic and --nic-pair exclude each other")
     if (args.peer or args.outside) and not args.nic:
         parser.error("--peer and --outside need --nic")
     return args
@@ -403,22 +429,21 @@ def main():
 
     with tempfile.TemporaryDirectory(prefix="toe-vm.") as folder:
         work = pathlib.Path(folder)
-        peers = []
-        if args.nic:
-            enter_namespace()
-            args.nic = Nic(args, work, log / f"{args.name}.nic")
+        peers, nics = [], []
         try:
+            if args.nic or args.nic_pair:
+                nics = start_nics(args, work)
             peers = [peer(command, log / f"{args.name}.peer{i}") for i, command in enumerate(args.peer)]
             if args.outside:
                 args.outside = Outside([GUEST / "outside", args.payload], log / f"{args.name}.outside")
                 peers.append(args.outside.process)
-            in_time = run(args, qemu(args, kernel, work, console), work)
+            in_time = run(args, qemu(args, kernel, work, console, nics), work)
         finally:
             for process in peers:
                 os.killpg(process.pid, signal.SIGTERM)
                 process.wait()
-            if args.nic:
-                args.nic.stop()
+            for nic in nics:
+                nic.stop()
         status = collect(work, args.out)
 
     if args.console and console.exists():

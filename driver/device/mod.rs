@@ -13,6 +13,7 @@ mod soft;
 
 pub(crate) use counters::Group;
 pub(crate) use registry::{Observer, Registry, DEVICES};
+use registry::{Hardware, Offer};
 
 use crate::{
     driver::family::stream::PayloadBuffers,

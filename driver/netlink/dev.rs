@@ -16,7 +16,7 @@ use kernel::prelude::*;
 const ADD: [Policy; uapi::DEV_DATAPATH as usize + 1] = {
     let mut policy = [const { Policy::REFUSED }; uapi::DEV_DATAPATH as usize + 1];
     policy[uapi::DEV_IFINDEX as usize] = Policy::u32_at_least(1);
-    policy[uapi::DEV_KIND as usize] = Policy::u32_at_most(uapi::DEV_KIND_SOFT as i16);
+    policy[uapi::DEV_KIND as usize] = Policy::u32_at_most(uapi::DEV_KIND_PCI as i16);
     policy[uapi::DEV_DATAPATH as usize] = Policy::u32_at_most(uapi::DATAPATH_NPU as i16);
     policy
 };
@@ -32,7 +32,7 @@ const DEL: [Policy; uapi::DEV_FORCE as usize + 1] = {
 /// What requests to show a device may contain.
 const GET: [Policy; uapi::DEV_IFINDEX as usize + 1] = [Policy::REFUSED, Policy::u32_at_least(1)];
 
-/// `dev-add`. The policy leaves one kind of device and one data-path to choose.
+/// `dev-add`. The policy leaves one data-path to choose.
 pub(super) struct Add;
 
 impl Do for Add {
@@ -42,10 +42,18 @@ impl Do for Add {
 
     fn run(request: &Request<'_>) -> Result {
         let ifindex = request.u32(uapi::DEV_IFINDEX)?;
+        let kind = match request.u32_if_any(uapi::DEV_KIND)? {
+            None => None,
+            Some(uapi::DEV_KIND_PCI) => Some(Kind::Pci),
+            Some(_) => Some(Kind::Soft),
+        };
         let devices = DEVICES.get().ok_or(ENODEV)?;
-        devices.add_soft(request.net(), ifindex).inspect_err(|e| {
+        devices.add(request.net(), ifindex, kind).inspect_err(|e| {
             if *e == EOPNOTSUPP.error() {
-                request.explain(c"a netdev of this type can't carry offloaded connections");
+                request.explain(match kind {
+                    Some(Kind::Pci) => c"this netdev isn't a TOE NIC's",
+                    _ => c"a netdev of this type can't carry offloaded connections",
+                });
             }
         })
     }

@@ -8,13 +8,14 @@ use super::{
 use crate::{
     driver::device::{
         counters::{Counter, Totals},
-        Claim, Datapath, Device, Group, Hold, Install, Kind, OffloadedConnection, Refusal, Removal,
+        Claim, Datapath, Device, Group, Hardware, Hold, Install, Kind, OffloadedConnection,
+        Refusal, Removal,
     },
     net::{
         context::{new_bh_spinlock, BhDisabled, BhSpinLock},
         device_abi as abi,
         netdev::Netdev,
-        netdevice::{LinkType, Name},
+        netdevice::{LinkType, Name, NetDevice},
         netns::NetCookie,
     },
 };
@@ -22,6 +23,7 @@ use datapath::{
     npu::{state::ConnectionCounters, ConfigError},
     wire::FourTuple,
 };
+use core::ptr;
 use kernel::{
     new_mutex,
     prelude::*,
@@ -189,27 +191,33 @@ impl Offload {
     }
 }
 
-/// The device.
-pub(super) struct PciDevice {
+impl Hardware for Offload {
+    fn owns(&self, netdev: &NetDevice) -> bool {
+        let own = self.netdev.lock();
+        own.as_ref()
+            .is_some_and(|own| ptr::eq(own.netdevice(), netdev))
+    }
+
+    fn device(self: Arc<Self>) -> Result<Arc<dyn Device>> {
+        let netdev = self.netdev.lock().clone().ok_or(ENODEV)?;
+        let device = PciDevice {
+            namespace: netdev.netdevice().net_cookie(),
+            offload: self,
+            netdev,
+            closed: Atomic::new(false),
+        };
+        Ok(Arc::new(device, GFP_KERNEL)?)
+    }
+}
+
+/// The device, in one namespace.
+struct PciDevice {
     offload: Arc<Offload>,
     netdev: Arc<Netdev<Port>>,
     namespace: NetCookie,
     closed: Atomic<bool>,
 }
 
-impl PciDevice {
-    /// The device of a netdev that is registered.
-    pub(super) fn new(offload: Arc<Offload>, netdev: Arc<Netdev<Port>>) -> Result<Arc<Self>> {
-        let namespace = netdev.netdevice().net_cookie();
-        let device = Self {
-            offload,
-            netdev,
-            namespace,
-            closed: Atomic::new(false),
-        };
-        Ok(Arc::new(device, GFP_KERNEL)?)
-    }
-}
 
 impl Device for PciDevice {
     fn name(&self) -> Option<Name> {

@@ -19,7 +19,7 @@ mod recovery;
 mod registers;
 mod table;
 
-use super::DEVICES;
+use super::{Offer, DEVICES};
 use crate::driver::WORK;
 use crate::net::{
     interrupt::{self, Handler, Vectors},
@@ -29,7 +29,7 @@ use crate::net::{
 };
 use admin::Request;
 use context::Context;
-use device::{Offload, PciDevice};
+use device::Offload;
 use kernel::{
     device::Core,
     impl_has_work, new_work, pci, pr_warn_once,
@@ -48,6 +48,7 @@ pub(crate) struct ToeNic;
 /// What is kept of a NIC while the driver has it; dropped from the first to the last.
 pub(crate) struct Bound {
     _looking: Looking,
+    _offer: Offer,
     _netdev: Registration<Port>,
     _offload: Detached,
     _interrupts: KVec<interrupt::Registration>,
@@ -179,12 +180,12 @@ impl ToeNic {
             context.open()?;
         }
         *offload.netdev.lock() = Some(netdev.clone());
+        let offer = DEVICES.get().ok_or(ENODEV)?.offer(offload)?;
         let registration = Registration::new(netdev.clone())?;
         let looking = netdev.recovery.start()?;
-        let device = PciDevice::new(offload, netdev)?;
-        DEVICES.get().ok_or(ENODEV)?.add(device)?;
         Ok(Bound {
             _looking: looking,
+            _offer: offer,
             _netdev: registration,
             _offload: detached,
             _interrupts: interrupts,

@@ -44,9 +44,9 @@ pub enum DevCommand {
     Add {
         /// Name of the netdev.
         netdev: String,
-        /// Who runs the data-path.
-        #[arg(long, value_enum, default_value_t = DevKind::Soft)]
-        kind: DevKind,
+        /// Who runs the data-path; without it, the NIC if it can, else the kernel.
+        #[arg(long, value_enum)]
+        kind: Option<DevKind>,
         /// Which data-path to run.
         #[arg(long, value_enum, default_value_t = Datapath::Npu)]
         datapath: Datapath,

@@ -77,11 +77,12 @@ fn ifindex(netdev: &str) -> Result<u32> {
     nix::net::if_::if_nametoindex(netdev).map_err(|_| Error::NoNetdev(netdev.to_string()))
 }
 
-fn dev_add(channel: &mut Channel, netdev: &str, kind: DevKind, datapath: Datapath) -> Result<()> {
-    let attrs = attr::Builder::default()
-        .u32(dev::IFINDEX, ifindex(netdev)?)
-        .u32(dev::KIND, kind.into())
-        .u32(dev::DATAPATH, datapath.into());
+fn dev_add(channel: &mut Channel, netdev: &str, kind: Option<DevKind>, datapath: Datapath) -> Result<()> {
+    let mut attrs =
+        attr::Builder::default().u32(dev::IFINDEX, ifindex(netdev)?).u32(dev::DATAPATH, datapath.into());
+    if let Some(kind) = kind {
+        attrs = attrs.u32(dev::KIND, kind.into());
+    }
     channel.request(cmd::DEV_ADD, attrs.build()).map(drop).map_err(|e| match e {
         Error::Refused(Errno::EEXIST, _) => Error::DeviceExists(netdev.to_string()),
         Error::Refused(Errno::ENODEV, _) => Error::NoNetdev(netdev.to_string()),
