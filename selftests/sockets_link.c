@@ -33,21 +33,18 @@ static void run(const char *fmt, ...)
 /* Every packet is lost, both ways. */
 static void cut(void)
 {
-	for (int i = 0; i < 2; i++)
-		run("tc -n %s qdisc replace dev toe0 root netem loss 100%%", namespaces[i]);
+	run("bash -c '. lib/topology.sh; topo_netem loss 100%%'");
 }
 
 static void mend(void)
 {
-	for (int i = 0; i < 2; i++)
-		run("tc -n %s qdisc del dev toe0 root", namespaces[i]);
+	run("bash -c '. lib/topology.sh; topo_netem_clear'");
 }
 
 static void restore(void)
 {
 	net_setup();
-	for (int i = 0; i < 2; i++)
-		run("tc -n %s qdisc del dev toe0 root 2>/dev/null || :", namespaces[i]);
+	mend();
 }
 
 static void expect_echo(const struct net_pair *pair)

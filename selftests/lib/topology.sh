@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 # The link under test: namespaces toe_a (servers) and toe_b (clients), joined by
-# a veth pair whose ends are both called toe0. Or, after topo_nic, one of them
-# and what is outside the virtual machine, joined by the NIC.
+# a veth pair whose ends are both called toe0; or by two TOE NICs and their wire;
+# or, after topo_nic, one of them and what is outside the virtual machine.
 
 : "${TOE_DEVICE:=soft}"		# kind of device under test; none: kernel TCP only
 export TOE_DEVICE
+
+. "$(dirname "${BASH_SOURCE[0]}")/nic.sh"
 
 SERVER_NS=toe_a
 CLIENT_NS=toe_b
@@ -49,7 +51,16 @@ client_addr() {
 
 # topo_up [MTU]
 topo_up() {
-	topo_namespaces && topo_veth "$LINK" "$@" && topo_addresses
+	topo_namespaces && topo_link "$@" && topo_addresses
+}
+
+# topo_link [MTU]: joins the namespaces
+topo_link() {
+	if [ "$TOE_DEVICE" = pci ]; then
+		topo_nic_pair "$@"
+	else
+		topo_veth "$LINK" "$@"
+	fi
 }
 
 # topo_namespaces: both, empty
@@ -77,42 +88,29 @@ topo_addresses() {
 	done
 }
 
-# topo_nic server|client: the NIC is that end of the link; the other one is outside
-topo_nic() {
-	local here=toe_nic nic ns
-	SERVER_NS=$OUTSIDE CLIENT_NS=$here
-	[ "$1" = client ] || SERVER_NS=$here CLIENT_NS=$OUTSIDE
-	toe_load || return
-	# The NIC is in the namespace that everything began in.
-	[ -e "/run/netns/$here" ] || ip netns attach "$here" 1 || return
-	nic=(/sys/bus/pci/drivers/toe/*/net/*)
-	[ -e "${nic[0]}" ] || { echo "there is no NIC: scripts/vm needs --nic" >&2; return 1; }
-	[ "${nic[0]##*/}" = "$LINK" ] || ip link set "${nic[0]##*/}" name "$LINK" || return
-	for ns in "$SERVER_NS" "$CLIENT_NS"; do
-		at "$ns" ip addr flush dev "$LINK" || return
-	done
-	topo_addresses
-}
-
 topo_down() {
-	local ns
+	local ns number=0
 	for ns in "$SERVER_NS" "$CLIENT_NS"; do
-		[ -e "/run/netns/$ns" ] && ip netns del "$ns"
+		[ -e "/run/netns/$ns" ] && nic_give_back "$ns" "$number" && ip netns del "$ns"
+		number=1
 	done
 	return 0
 }
 
-# topo_netem NETEM-ARGUMENTS...: the same impairment on both directions
+# topo_netem NETEM-ARGUMENTS...: the same impairment on both directions. What NICs
+# send by themselves meets no queueing discipline: theirs is on the wire.
 topo_netem() {
 	local ns
+	[ "$TOE_DEVICE" != pci ] || { nic_link "$@"; return; }
 	for ns in "$SERVER_NS" "$CLIENT_NS"; do
 		tc -n "$ns" qdisc replace dev "$LINK" root netem limit 10000 "$@" || return
 	done
 }
 
-# topo_netem_clear: back to the veth's own queueing
+# topo_netem_clear: a good link again
 topo_netem_clear() {
 	local ns
+	[ "$TOE_DEVICE" != pci ] || { nic_link; return; }
 	for ns in "$SERVER_NS" "$CLIENT_NS"; do
 		tc -n "$ns" qdisc del dev "$LINK" root 2>/dev/null
 	done
@@ -190,17 +188,22 @@ datapath_bytes() {
 		$(counters "$1" event moved-bytes) - $(counters "$1" event tx-retransmitted-bytes)))
 }
 
-# all_offloaded COUNT COMMAND...: runs the command on fresh namespaces; each
-# AF_TOE end must have had so many connections, all of them offloaded
+# all_offloaded COUNT COMMAND...: runs the command; each AF_TOE end must have had so
+# many connections, all of them offloaded
 all_offloaded() {
-	local count=$1 ns
+	local count=$1 ns offloaded
+	local -A before
 	shift
+	for ns in "$SERVER_NS" "$CLIENT_NS"; do
+		before[$ns]=$(offloaded_connections "$ns")
+	done
 	"$@" || return
 	for ns in "$SERVER_NS:$TOE_TEST_SERVER" "$CLIENT_NS:$TOE_TEST_CLIENT"; do
 		[ "${ns#*:}" = tcp ] && continue
 		ns=${ns%:*}
-		if [ "$(offloaded_connections "$ns")" -ne "$count" ]; then
-			echo "$ns: of $count connections $(offloaded_connections "$ns") were offloaded"
+		offloaded=$(($(offloaded_connections "$ns") - before[$ns]))
+		if [ "$offloaded" -ne "$count" ]; then
+			echo "$ns: of $count connections $offloaded were offloaded"
 			ip netns exec "$ns" toetool stats
 			return 1
 		fi
