@@ -172,11 +172,20 @@ impl AnySock {
 
     /// Makes `error` pending and wakes everybody who waits for the socket.
     pub(crate) fn report_error(&self, error: Error) {
+        self.set_error(error);
+        self.wake_for_error();
+    }
+
+    /// As [`report_error`](Self::report_error), but wakes nobody yet.
+    pub(crate) fn set_error(&self, error: Error) {
         // SAFETY: By the type invariant.
-        unsafe {
-            b::toe_helper_sk_set_err(self.as_ptr(), -error.to_errno());
-            b::sk_error_report(self.as_ptr());
-        }
+        unsafe { b::toe_helper_sk_set_err(self.as_ptr(), -error.to_errno()) }
+    }
+
+    /// Wakes who waits for errors.
+    pub(crate) fn wake_for_error(&self) {
+        // SAFETY: By the type invariant.
+        unsafe { b::sk_error_report(self.as_ptr()) }
     }
 
     /// `SO_SNDBUF`, in bytes as the kernel counts them (twice what was asked for).

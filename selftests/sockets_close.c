@@ -321,13 +321,9 @@ TEST(linger__waits_for_data)
 {
 	struct net_pair pair = net_pair();
 	struct late_reader reader = { .fd = pair.peer };
-	static char buf[65536];
 	pthread_t thread;
-	size_t total = 0;
-	ssize_t n;
+	size_t total = net_fill(&pair);
 
-	while ((n = send(pair.ut, buf, sizeof(buf), MSG_DONTWAIT)) > 0)
-		total += n;
 	set_linger(pair.ut, 30);
 	ASSERT_EQ(0, pthread_create(&thread, NULL, read_late, &reader));
 	ASSERT_EQ(0, close(pair.ut));

@@ -22,27 +22,12 @@ static void set_timeout(int fd, int option, int ms)
 	ASSERT_EQ(0, setsockopt(fd, SOL_SOCKET, option, &tv, sizeof(tv)));
 }
 
-/* A pair whose buffers don't grow, filled from the end under test. */
+/* A pair whose buffers are full in the direction from the end under test. */
 static struct net_pair full_pair(size_t *sent)
 {
-	static char buf[65536];
 	struct net_pair pair = net_pair();
-	int quiet;
 
-	net_set_int(pair.ut, SOL_SOCKET, SO_SNDBUF, 65536);
-	net_set_int(pair.peer, SOL_SOCKET, SO_RCVBUF, 65536);
-	*sent = 0;
-	/* What is in flight frees room when it is acknowledged: fill up again. */
-	for (quiet = 0; quiet < 5; quiet++) {
-		ssize_t n;
-
-		while ((n = send(pair.ut, buf, sizeof(buf), MSG_DONTWAIT)) > 0) {
-			*sent += n;
-			quiet = 0;
-		}
-		EXPECT_FAIL(EAGAIN, n);
-		poll(NULL, 0, 100);
-	}
+	*sent = net_fill(&pair);
 	return pair;
 }
 

@@ -105,26 +105,12 @@ TEST_TIMEOUT(keepalive__holds_an_idle_connection, 90)
 	expect_echo(&pair);
 }
 
-/* Sends until nothing more is taken; neither buffer grows. */
-static void fill(const struct net_pair *pair)
-{
-	static char buf[65536];
-
-	net_set_int(pair->ut, SOL_SOCKET, SO_SNDBUF, 65536);
-	net_set_int(pair->peer, SOL_SOCKET, SO_RCVBUF, 65536);
-	for (int quiet = 0; quiet < 5; quiet++) {
-		while (send(pair->ut, buf, sizeof(buf), MSG_DONTWAIT) > 0)
-			quiet = 0;
-		poll(NULL, 0, 100);
-	}
-}
-
 TEST_TIMEOUT(peer_vanishes__window_closed, 90)
 {
 	struct net_pair pair = net_pair();
 
 	net_set_int(pair.ut, IPPROTO_TCP, TCP_USER_TIMEOUT, 3000);
-	fill(&pair);
+	net_fill(&pair);
 	cut();
 	expect_timed_out(pair.ut);
 }
@@ -135,7 +121,7 @@ TEST_TIMEOUT(window_update_lost, 90)
 	struct net_pair pair = net_pair();
 	static char buf[65536];
 
-	fill(&pair);
+	net_fill(&pair);
 	cut();
 	net_set_nonblock(pair.peer, true);
 	while (recv(pair.peer, buf, sizeof(buf), 0) > 0)

@@ -15,6 +15,7 @@ use crate::{
     driver::{device::Hold, WORK},
     net::{
         context::BhDisabled,
+        sock::AnySock,
         tcp_repair::TimeWait,
         timer::{Expire, Moment},
     },
@@ -113,11 +114,15 @@ impl Connection {
         if !changed {
             return;
         }
-        // First the error, for whoever sees that the connection is gone wants to know why.
+        // First the error, for whoever sees that the connection is gone wants to know why; but who is woken for the error
+        // must see that, too.
         if let Some(error) = error {
-            self.stream.with_owner(|owner| owner.report_error(error));
+            self.stream.with_owner(|owner| owner.set_error(error));
         }
         self.stream.close();
+        if error.is_some() {
+            self.stream.with_owner(AnySock::wake_for_error);
+        }
     }
 
     /// Whether the connection's end is due and wasn't ordered before; it is ordered now.

@@ -30,6 +30,7 @@ struct net_device *toe_helper_netdev_alloc(struct device *parent, const void *ow
 	dev = alloc_etherdev_mqs(struct_size(priv, poll, polls), queues, queues);
 	if (!dev)
 		return NULL;
+	dev->priv_flags |= IFF_LIVE_ADDR_CHANGE;
 	SET_NETDEV_DEV(dev, parent);
 	priv = netdev_priv(dev);
 	priv->owner = owner;
@@ -112,12 +113,13 @@ int toe_helper_napi_receive(struct napi_struct *napi, const struct toe_rx_frame 
 {
 	struct sk_buff *skb;
 
-	if (unlikely(frame->len < ETH_HLEN))
+	if (unlikely(frame->len + frame->rest_len < ETH_HLEN))
 		return -EINVAL;
-	skb = napi_alloc_skb(napi, frame->len);
+	skb = napi_alloc_skb(napi, frame->len + frame->rest_len);
 	if (unlikely(!skb))
 		return -ENOMEM;
 	skb_put_data(skb, frame->data, frame->len);
+	skb_put_data(skb, frame->rest, frame->rest_len);
 	skb->ip_summed = frame->checksum == TOE_RX_CHECKSUM_UNNECESSARY ? CHECKSUM_UNNECESSARY :
 									  CHECKSUM_NONE;
 	if (frame->hash)

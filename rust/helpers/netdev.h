@@ -16,10 +16,12 @@ enum toe_rx_checksum {
 	TOE_RX_CHECKSUM_UNNECESSARY,
 };
 
-/* A frame that lies in memory of the driver's. */
+/* A frame that lies in memory of the driver's, in two places. */
 struct toe_rx_frame {
 	const void *data;
+	const void *rest;
 	u32 len;
+	u32 rest_len;
 	u32 hash;
 	u16 queue;
 	bool hash_l4;

@@ -22,7 +22,7 @@ pub(crate) struct RxFrame<'a> {
     pub(crate) memory: &'a DmaMemory,
     /// Where it begins there, in bytes.
     pub(crate) offset: usize,
-    /// Its length in bytes, without frame check sequence.
+    /// Its length in bytes, without frame check sequence. What goes beyond the memory's end is at its beginning.
     pub(crate) len: usize,
     /// What is known of its checksums.
     pub(crate) checksum: RxChecksum,
@@ -70,9 +70,14 @@ impl Poll<'_> {
     /// `EINVAL` if it has no Ethernet header or doesn't lie in its memory, `ENOMEM` if there is no memory.
     #[inline]
     pub(crate) fn receive(&mut self, frame: &RxFrame<'_>) -> Result {
+        let memory = frame.memory;
+        let len = frame.len.min(memory.len().saturating_sub(frame.offset));
+        let rest = frame.len - len;
         let raw = b::toe_rx_frame {
-            data: frame.memory.bytes(frame.offset, frame.len)?.cast(),
-            len: u32::try_from(frame.len)?,
+            data: memory.bytes(frame.offset, len)?.cast(),
+            len: u32::try_from(len)?,
+            rest: memory.bytes(0, rest)?.cast(),
+            rest_len: u32::try_from(rest)?,
             hash: frame.hash,
             queue: self.number,
             hash_l4: frame.hash_l4,
@@ -81,7 +86,7 @@ impl Poll<'_> {
                 RxChecksum::Right => b::toe_rx_checksum_TOE_RX_CHECKSUM_UNNECESSARY,
             },
         };
-        // SAFETY: By the type's invariants; the frame is `len` readable bytes.
+        // SAFETY: By the type's invariants; both parts of the frame are as many readable bytes.
         to_result(unsafe { b::toe_helper_napi_receive(self.napi, &raw) })
     }
 }

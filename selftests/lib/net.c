@@ -267,6 +267,27 @@ void net_recv_all(int fd, void *buf, size_t len)
 	}
 }
 
+size_t net_fill(const struct net_pair *pair)
+{
+	static char buf[65536];
+	size_t total = 0;
+
+	net_set_int(pair->ut, SOL_SOCKET, SO_SNDBUF, 65536);
+	net_set_int(pair->peer, SOL_SOCKET, SO_RCVBUF, 65536);
+	/* What is in flight frees room when it is acknowledged: fill up again. */
+	for (int quiet = 0; quiet < 5; quiet++) {
+		ssize_t n;
+
+		while ((n = send(pair->ut, buf, sizeof(buf), MSG_DONTWAIT)) > 0) {
+			total += n;
+			quiet = 0;
+		}
+		EXPECT_FAIL(EAGAIN, n);
+		poll(NULL, 0, 100);
+	}
+	return total;
+}
+
 size_t net_drain(int fd)
 {
 	static char buf[65536];

@@ -110,6 +110,8 @@ void net_set_nonblock(int fd, bool on);
 /* Moves exactly @len bytes, whatever the sizes of the single calls. */
 void net_send_all(int fd, const void *buf, size_t len);
 void net_recv_all(int fd, void *buf, size_t len);
+/* Sends from the end under test until nothing more is taken, and neither buffer grows; returns the number of bytes. */
+size_t net_fill(const struct net_pair *pair);
 /* Reads until the end of the stream and returns the number of bytes. */
 size_t net_drain(int fd);
 /* Waits until poll(2) reports any of @events; returns revents, 0 after @ms. */

@@ -111,7 +111,7 @@ impl ToeNic {
     const MAX_CONTEXTS: u32 = 8;
 
     /// Entries of raw-frame queues.
-    const PAIR_ENTRIES: u32 = 256;
+    const PAIR_ENTRIES: u32 = 512;
 
     fn bind(dev: &pci::Device<Core<'_>>) -> Result<Bound> {
         dev.enable_device_mem()?;

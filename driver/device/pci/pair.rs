@@ -50,8 +50,17 @@ struct Transmit {
 struct Receive {
     /// The next completion.
     head: u32,
-    /// In the midst of a frame that doesn't fit a buffer.
-    skipping: bool,
+    /// What there is of a frame that goes on in the next buffer.
+    begun: Option<Begun>,
+}
+
+/// The beginning of a frame.
+struct Begun {
+    first: RxCompletion,
+    /// Index of its first buffer.
+    index: u32,
+    /// `None` if it doesn't lie in its buffers as it should.
+    len: Option<usize>,
 }
 
 /// A pair of raw-frame queues.
@@ -75,8 +84,8 @@ pub(super) struct Pair {
 }
 
 impl Pair {
-    /// Bytes of a receive buffer.
-    pub(super) const BUFFER: usize = 2048;
+    /// Bytes of a receive buffer. Larger frames lie in several.
+    const BUFFER: usize = 2048;
 
     /// Descriptors of the largest packet.
     const MAX_DESCRIPTORS: u32 = MappedPacket::MAX_PIECES as u32;
@@ -113,7 +122,7 @@ impl Pair {
                 buffers: DmaMemory::new(dev, entries as usize * Self::BUFFER)?,
                 status: Status::new(dev)?,
                 transmit <- new_bh_spinlock!(transmit, "Pair::transmit"),
-                receive <- new_bh_spinlock!(Receive { head: 0, skipping: false }, "Pair::receive"),
+                receive <- new_bh_spinlock!(Receive { head: 0, begun: None }, "Pair::receive"),
                 rounds: Atomic::new(0),
                 counters: Counters {
                     rx_packets: Counter::new(),
@@ -140,7 +149,7 @@ impl Pair {
             let mut receive = self.receive.lock(&bh);
             *receive = Receive {
                 head: 0,
-                skipping: false,
+                begun: None,
             };
             PairSetup {
                 sq: transmit.sq.ring().address(),
@@ -305,49 +314,66 @@ impl Pair {
                 receive.head = receive.head.wrapping_add(1);
                 done += 1;
             }
-            (receive.head != start).then_some(receive.head)
+            let read = receive
+                .begun
+                .as_ref()
+                .map_or(receive.head, |begun| begun.index);
+            (receive.head != start).then_some((receive.head, read))
         };
-        if let Some(head) = head {
+        if let Some((head, read)) = head {
             let registers = &self.nic.registers;
             registers.ring(self.queue, Bell::CompletionHead, head);
             // Buffers are the same in each pass of the ring.
             registers.ring(
                 self.queue,
                 Bell::BufferTail,
-                head.wrapping_add(self.rq.entries()),
+                read.wrapping_add(self.rq.entries()),
             );
             registers.kick(self.queue, || self.status.needs_kick());
         }
         done
     }
 
-    /// Gives a frame to the stack.
+    /// Gives a frame to the stack, if `completion` is its last.
     fn receive(&self, completion: &RxCompletion, receive: &mut Receive, poll: &mut Poll<'_>) {
+        let begun = receive.begun.take().unwrap_or(Begun {
+            first: *completion,
+            index: receive.head,
+            len: Some(0),
+        });
         let end = completion.flags & abi::RX_END != 0;
-        let whole = end && !receive.skipping;
-        receive.skipping = !end;
-        let len = completion.len as usize;
-        if !whole || len > Self::BUFFER {
-            if end {
-                self.counters.rx_errors.add(1);
-            }
+        let part = completion.len as usize;
+        // Buffers are filled before the next is begun, and lie one after the other.
+        let right = part == Self::BUFFER || (end && part < Self::BUFFER);
+        let len = begun
+            .len
+            .filter(|_| right)
+            .map(|len| len + part)
+            .filter(|len| *len <= self.buffers.len());
+        if !end {
+            receive.begun = Some(Begun { len, ..begun });
             return;
         }
+        let Some(len) = len else {
+            self.counters.rx_errors.add(1);
+            return;
+        };
+        let first = &begun.first;
         let frame = RxFrame {
             memory: &self.buffers,
-            offset: self.offset(receive.head),
+            offset: self.offset(begun.index),
             len,
-            checksum: if completion.flags & abi::RX_CSUM_OK != 0 {
+            checksum: if first.flags & abi::RX_CSUM_OK != 0 {
                 RxChecksum::Right
             } else {
                 RxChecksum::Unchecked
             },
-            hash: if completion.hash_kind == abi::HASH_NONE {
+            hash: if first.hash_kind == abi::HASH_NONE {
                 0
             } else {
-                completion.hash
+                first.hash
             },
-            hash_l4: completion.hash_kind == abi::HASH_L4,
+            hash_l4: first.hash_kind == abi::HASH_L4,
         };
         match poll.receive(&frame) {
             Ok(()) => {

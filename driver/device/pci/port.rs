@@ -27,8 +27,8 @@ pub(super) struct Port {
     pub(super) recovery: Recovery,
 }
 
-/// Bytes of a frame beside the IP packet: Ethernet header, 802.1Q tag.
-const FRAME_OVERHEAD: usize = 14 + 4;
+/// More than Ethernet networks are set up for.
+const MAX_MTU: u32 = 9216;
 
 impl Port {
     /// What the netdev is made with.
@@ -45,7 +45,7 @@ impl Port {
                 | Features::RX_CHECKSUM.when(limits.has(abi::F_RX_CSUM))
                 | Features::RX_HASH.when(limits.has(abi::F_RSS)),
             address: limits.address,
-            max_mtu: limits.mtu.min((Pair::BUFFER - FRAME_OVERHEAD) as u32) as u16,
+            max_mtu: limits.mtu.min(MAX_MTU) as u16,
             max_segmented: limits.tso.clamp(2048, 65535),
         }
     }
