@@ -126,18 +126,17 @@ impl ToeSocket {
 
     /// Decides who serves the connection once the inner socket is established. Sleeps; may be called more than once.
     pub(super) fn established(sock: &Sock<Self>) {
-        {
-            let mut guard = sock.lock();
-            let this = sock.data();
-            let Ok(inner) = this.inner() else { return };
-            if this.phase() != Phase::Connecting || !may_be_handed_over(&inner) {
-                return;
-            }
-            if let Err(reason) = Self::offload(sock, &mut guard, &inner) {
-                Self::fall_back(&this, reason);
-            }
-            sock.set_state(uapi::TCP_ESTABLISHED);
+        let mut guard = sock.lock();
+        let this = sock.data();
+        let Ok(inner) = this.inner() else { return };
+        if this.phase() != Phase::Connecting || !may_be_handed_over(&inner) {
+            return;
         }
+        if let Err(reason) = Self::offload(sock, &mut guard, &inner) {
+            Self::fall_back(&this, reason);
+        }
+        sock.set_state(uapi::TCP_ESTABLISHED);
+        // Before the lock is given up: who was woken by what came afterwards isn't to be woken once more.
         sock.wake(PollEvents::OUT | PollEvents::IN);
     }
 
