@@ -144,7 +144,7 @@ others() {
 	server=$!
 	until_true udp_answered first || status=1
 	for ((i = 0; i < 5; i++)); do
-		udp_answered "$i" || status=1
+		until_true udp_answered "$i" || status=1
 	done
 	kill "$server"
 	in_client ping -qc 20 -i 0.01 -W 5 10.77.0.1 && in_client ping -qc 20 -i 0.01 -W 5 fd77::1 || status=1
