@@ -55,7 +55,6 @@ pub(super) struct PciConnection {
     /// The NIC's when the handle was given.
     generation: u32,
     pub(super) cookie: Cookie,
-    events: Arc<dyn Events>,
     record: Record,
     rx: MappedBuffer<PayloadBuffers>,
     tx: MappedBuffer<PayloadBuffers>,
@@ -81,6 +80,8 @@ struct State {
     rx_tail: u32,
     fin: bool,
     phase: Phase,
+    /// Who is told; nobody once it is gone.
+    events: Option<Arc<dyn Events>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -102,7 +103,9 @@ impl WorkItem for PciConnection {
 
     /// The NIC has stopped the connection.
     fn run(this: Arc<Self>) {
-        this.events.device_gone();
+        if let Some(events) = this.events() {
+            events.device_gone();
+        }
     }
 }
 
@@ -129,7 +132,6 @@ impl PciConnection {
                 handle,
                 generation: offload.nic.generation(),
                 cookie,
-                events: install.events.clone(),
                 record,
                 rx,
                 tx,
@@ -144,6 +146,7 @@ impl PciConnection {
                         rx_tail: config.rx.tail.0,
                         fin: config.send.fin != Fin::Open,
                         phase: Phase::Live,
+                        events: Some(install.events.clone()),
                     },
                     "PciConnection::state"
                 ),
@@ -202,9 +205,11 @@ impl PciConnection {
         self.handle
     }
 
-    /// Who is told.
-    pub(super) fn events(&self) -> &Arc<dyn Events> {
-        &self.events
+    /// Who is told, until it is gone.
+    pub(super) fn events(&self) -> Option<Arc<dyn Events>> {
+        let bh = BhDisabled::new();
+        let state = self.state.lock(&bh);
+        state.events.clone()
     }
 
     /// Takes the connection out of the table; returns it if it was there.
@@ -248,11 +253,11 @@ impl PciConnection {
     }
 
     fn tell(self: &Arc<Self>, notification: &abi::Notification, bh: &BhDisabled) -> Result {
-        let (rx_bytes, tx_acked) = {
+        let (rx_bytes, tx_acked, events) = {
             let mut state = self.state.lock(bh);
-            if state.phase == Phase::Gone {
+            let Some(events) = state.events.clone() else {
                 return Ok(());
-            }
+            };
             let rx_bytes = notification.rx_tail.wrapping_sub(state.rx_tail);
             let tx_acked = notification.tx_head.wrapping_sub(state.tx_head);
             let readable = notification.rx_tail.wrapping_sub(state.rx_head);
@@ -262,11 +267,11 @@ impl PciConnection {
             }
             state.rx_tail = notification.rx_tail;
             state.tx_head = notification.tx_head;
-            (rx_bytes, tx_acked)
+            (rx_bytes, tx_acked, events)
         };
         let waits = message::outcome(notification.waits);
         if !waits.is_empty() {
-            self.events.waits(waits);
+            events.waits(waits);
         }
         let told = Notification {
             cookie: notification.cookie,
@@ -277,11 +282,11 @@ impl PciConnection {
             report: message::report(notification),
         };
         if !told.is_empty() {
-            self.events.notify(&told, bh);
+            events.notify(&told, bh);
         }
         match notification.kind {
             abi::NOTIFY_DATA => {}
-            abi::NOTIFY_PUNT => self.events.punt(message::punt(notification), bh),
+            abi::NOTIFY_PUNT => events.punt(message::punt(notification), bh),
             abi::NOTIFY_STOPPED => {
                 pr_warn_once!(
                     "NIC stopped a connection: error {}\n",
@@ -324,13 +329,14 @@ impl PciConnection {
         };
         // What was written before is told before.
         self.offload.settle(&self.context);
-        let config = {
+        let (config, events) = {
             let bh = BhDisabled::new();
             let mut state = self.state.lock(&bh);
             state.phase = Phase::Gone;
-            state.config
+            (state.config, state.events.take())
         };
         self.silence();
+        drop(events);
         let this = self.forget();
         let last = match removed {
             Ok((_, read)) => {

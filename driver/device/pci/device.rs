@@ -8,7 +8,7 @@ use super::{
 use crate::{
     driver::device::{
         counters::{Counter, Totals},
-        Claim, Datapath, Device, Group, Hardware, Hold, Install, Kind, OffloadedConnection,
+        Claim, Datapath, Device, Events, Group, Hardware, Hold, Install, Kind, OffloadedConnection,
         Refusal, Removal,
     },
     net::{
@@ -123,8 +123,16 @@ impl Offload {
     /// The NIC was reset: tells the connections that it carried.
     pub(super) fn abandon(&self) {
         self.clear_graveyard();
-        self.table
-            .for_each(|connection| connection.events().device_gone());
+        self.tell_all(|events| events.device_gone());
+    }
+
+    /// Tells all connections something.
+    fn tell_all(&self, tell: impl Fn(&dyn Events)) {
+        self.table.for_each(|connection| {
+            if let Some(events) = connection.events() {
+                tell(&*events);
+            }
+        });
     }
 
     /// The NIC was reset: no memory is its any more.
@@ -310,9 +318,7 @@ impl Device for PciDevice {
     }
 
     fn netdev_changed(&self) {
-        self.offload
-            .table
-            .for_each(|connection| connection.events().path_changed());
+        self.offload.tell_all(|events| events.path_changed());
     }
 
     fn close(&self, removal: Removal) -> Result {
@@ -325,9 +331,7 @@ impl Device for PciDevice {
     }
 
     fn detach(&self) {
-        self.offload
-            .table
-            .for_each(|connection| connection.events().device_gone());
+        self.offload.tell_all(|events| events.device_gone());
     }
 }
 
