@@ -68,7 +68,7 @@ nic_take() {
 
 # nic_give_back NAMESPACE NUMBER: if the link's end there is a NIC's, it leaves the namespace
 nic_give_back() {
-	[ -n "$(ip netns exec "$1" bash -c 'ls -d "/sys/class/net/$0/device" 2>/dev/null' "$LINK")" ] || return 0
+	ip netns exec "$1" test -e "/sys/class/net/$LINK/device" || return 0
 	ip -n "$1" link set "$LINK" netns 1 name "nic$2"
 }
 
