@@ -87,15 +87,18 @@ impl DmaMemory {
         self.0.size()
     }
 
-    /// The word that begins `offset` bytes from the start.
+    /// The words of a value at `offset`, in order. `EINVAL` if it isn't aligned to 8 bytes or exceeds the memory.
     #[inline]
-    fn word(&self, offset: usize) -> Result<&AtomicU64> {
-        if offset % size_of::<u64>() != 0 || offset >= self.len() {
+    fn words<T: Plain>(&self, offset: usize) -> Result<impl Iterator<Item = &AtomicU64>> {
+        if offset % size_of::<u64>() != 0 {
             return Err(EINVAL);
         }
-        // SAFETY: In bounds and aligned; the memory lives as long as `self`, and the host accesses it atomically only, or
-        // by the copies below, whose bytes nothing relies on.
-        Ok(unsafe { AtomicU64::from_ptr(self.0.as_mut_ptr().cast::<u64>().byte_add(offset)) })
+        let first = self.bytes(offset, size_of::<T>())?.cast::<u64>();
+        Ok((0..size_of::<T>() / size_of::<u64>()).map(move |at| {
+            // SAFETY: In bounds and aligned; the memory lives as long as `self`, and the host accesses it atomically only,
+            // or by copies whose bytes nothing relies on.
+            unsafe { AtomicU64::from_ptr(first.add(at)) }
+        }))
     }
 
     /// The address of `len` bytes at `offset`.
@@ -111,27 +114,22 @@ impl DmaMemory {
             .wrapping_byte_add(offset))
     }
 
-    /// Reads the word at `offset` before all that is read later. `EINVAL` if there is none.
+    /// Reads the word at `offset` before all that is read later. Errors as of [`read`](Self::read).
     #[inline]
     pub(crate) fn acquire(&self, offset: usize) -> Result<u64> {
-        Ok(self.word(offset)?.load(Ordering::Acquire))
+        let [word] = self.read(offset)?;
+        Ok(word)
     }
 
-    /// Copies the value at `offset`, word by word, in order, before all that is read later. `EINVAL` if it isn't aligned to 8 bytes or exceeds the memory.
+    /// Copies the value at `offset`, word by word, in order, before all that is read later. `EINVAL` if it isn't aligned to
+    /// 8 bytes or exceeds the memory.
     #[inline]
     pub(crate) fn read<T: Plain>(&self, offset: usize) -> Result<T> {
-        self.bytes(offset, size_of::<T>())?;
         let mut value = MaybeUninit::<T>::uninit();
-        for at in (0..size_of::<T>()).step_by(size_of::<u64>()) {
-            let word = self.word(offset + at)?.load(Ordering::Acquire);
-            // SAFETY: `at` is a multiple of 8 below the size of `T`, which is one.
-            unsafe {
-                value
-                    .as_mut_ptr()
-                    .cast::<u64>()
-                    .byte_add(at)
-                    .write_unaligned(word)
-            };
+        let to = value.as_mut_ptr().cast::<u64>();
+        for (at, word) in self.words::<T>(offset)?.enumerate() {
+            // SAFETY: There are as many words as `T` has.
+            unsafe { to.add(at).write_unaligned(word.load(Ordering::Acquire)) };
         }
         // SAFETY: All of it was written, and any bits are valid.
         Ok(unsafe { value.assume_init() })
@@ -140,16 +138,10 @@ impl DmaMemory {
     /// Writes a value at `offset`, word by word. Errors as of [`read`](Self::read).
     #[inline]
     pub(crate) fn write<T: Plain>(&self, offset: usize, value: &T) -> Result {
-        self.bytes(offset, size_of::<T>())?;
-        for at in (0..size_of::<T>()).step_by(size_of::<u64>()) {
-            // SAFETY: `at` is a multiple of 8 below the size of `T`, which is one; there is no padding.
-            let word = unsafe {
-                ptr::from_ref(value)
-                    .cast::<u64>()
-                    .byte_add(at)
-                    .read_unaligned()
-            };
-            self.word(offset + at)?.store(word, Ordering::Relaxed);
+        let from = ptr::from_ref(value).cast::<u64>();
+        for (at, word) in self.words::<T>(offset)?.enumerate() {
+            // SAFETY: There are as many words as `T` has, and there is no padding.
+            word.store(unsafe { from.add(at).read_unaligned() }, Ordering::Relaxed);
         }
         Ok(())
     }
@@ -212,8 +204,8 @@ impl<T: Plain> Ring<T> {
         let offset = self.offset(index);
         let last = self.memory.acquire(offset + size_of::<T>() - 8).ok()?;
         let phase = last.to_le() >> 56 & 1;
-        let pass = u64::from(index >> self.mask.count_ones()) & 1;
-        if phase == pass {
+        let odd_pass = index & self.mask.wrapping_add(1) != 0;
+        if (phase == 1) == odd_pass {
             return None;
         }
         self.memory.read(offset).ok()

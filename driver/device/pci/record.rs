@@ -27,22 +27,31 @@ impl Record {
         self.0.address()
     }
 
-    /// Copy `number`, if it is whole.
-    fn copy(&self, number: usize) -> Option<RecordCopy> {
+    /// The version at the end of copy `number`; what is read later is not older.
+    #[inline]
+    fn end(&self, number: usize) -> u32 {
         const END: usize = offset_of!(RecordCopy, end) & !7;
+        // Can't fail: it lies in the record.
+        let word = self.0.acquire(number * size_of::<RecordCopy>() + END);
+        (word.unwrap_or_default() >> 32) as u32
+    }
+
+    /// Copy `number`, if it is whole and of the version `end`.
+    fn copy(&self, number: usize, end: u32) -> Option<RecordCopy> {
         let offset = number * size_of::<RecordCopy>();
-        // The end is read before the rest, and the beginning after it.
-        let end = (self.0.acquire(offset + END).ok()? >> 32) as u32;
         let copy: RecordCopy = self.0.read(offset).ok()?;
+        // The beginning is read after the rest.
         let begin = self.0.acquire(offset).ok()? as u32;
         (begin == end && end != 0 && copy.end == end).then_some(copy)
     }
 
     /// The newest whole copy; `None` if there is none yet, or the NIC never stops writing.
     pub(super) fn read(&self) -> Option<RecordCopy> {
-        (0..Self::ATTEMPTS).find_map(|_| match (self.copy(0), self.copy(1)) {
-            (Some(a), Some(b)) if (b.end.wrapping_sub(a.end) as i32) > 0 => Some(b),
-            (a, b) => a.or(b),
+        (0..Self::ATTEMPTS).find_map(|_| {
+            let ends = [self.end(0), self.end(1)];
+            let newer = usize::from((ends[1].wrapping_sub(ends[0]) as i32) > 0);
+            self.copy(newer, ends[newer])
+                .or_else(|| self.copy(1 - newer, ends[1 - newer]))
         })
     }
 
