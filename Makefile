@@ -65,6 +65,10 @@ demo: payload $(call NEEDS,$(DEVICE)) ## Redis, memcached and nginx over AF_TOE 
 	scripts/vm --name demo $(VM_$(DEVICE)) \
 		'TOE_DEVICE=$(or $(DEVICE),soft) /payload/selftests/demo/run.sh'
 
+demo-wire: payload device ## the same with AF_TOE at both ends: two virtual machines, their NICs joined by a wire; out/demo-wire.json
+	scripts/vm --name demo-wire --nic --outside-vm 'cd /payload/selftests && . lib/topology.sh && nic_ready && \
+		lib/outside.sh --serve --port' 'TOE_DEVICE=pci TOE_OUTSIDE=toe_run /payload/selftests/demo/run.sh'
+
 shell: payload ## a shell in a virtual machine, with this build in /payload
 	scripts/vm --shell
 
@@ -77,4 +81,4 @@ install: ## install toe.ko and the tools built here on this machine, or below DE
 clean: ## remove what was built here (not the cache)
 	rm -rf out
 
-.PHONY: help setup modules tools device payload lint test debug-kernel test-debug ci bench profile demo shell root-shell install clean
+.PHONY: help setup modules tools device payload lint test debug-kernel test-debug ci bench profile demo demo-wire shell root-shell install clean

@@ -213,6 +213,10 @@ def start_nics(args, work):
     """The NICs that the guest is to have."""
     if args.nic_pair:
         return [Nic(number, ["--wire", work / "wire"], args, work) for number in range(2)]
+    if args.serve:
+        return [Nic(1, ["--wire", args.serve], args, work)]
+    if args.outside_vm:
+        return [Nic(0, ["--wire", work / "wire"], args, work)]
     enter_namespace()
     nic = Nic(0, ["--tap", NIC_TAP], args, work)
     for address in NIC_ADDRESSES:
@@ -229,16 +233,30 @@ def peer(command, log):
 
 
 class Outside:
-    """Who carries out what the guest's selftests/lib/outside.sh asks for, by a virtio port."""
+    """The virtio port by which a guest's selftests/lib/outside.sh asks for what others carry out."""
 
-    def __init__(self, command, log):
-        self.port, theirs = socket.socketpair()
-        with open(log, "wb") as out, theirs:
-            self.process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=out, start_new_session=True)
+    def __init__(self, port):
+        self.port = port
 
     def qemu(self):
         return ["-chardev", f"socket,id=outside,fd={self.port.fileno()}",
                 "-device", "virtserialport,chardev=outside,name=outside"]
+
+
+def outside(args, work, log):
+    """The port of this guest, and who carries out what it asks for, if anybody has to be started for that."""
+    if args.serve:
+        return Outside(socket.socket(fileno=os.dup(0))), None
+    ours, theirs = socket.socketpair()
+    command = [GUEST / "outside", args.payload]
+    if args.outside_vm:
+        command = [sys.executable, __file__, "--serve", work / "wire", "--nic", "--name", f"{args.name}-outside",
+                   "--kernel", args.kernel, "--payload", args.payload, "--timeout", str(args.timeout),
+                   "--out", work / "outside", args.outside_vm]
+    with open(log, "wb") as out, theirs:
+        process = subprocess.Popen(command, stdin=theirs, stdout=out if args.outside_vm else theirs, stderr=out,
+                                   start_new_session=True)
+    return Outside(ours), process
 
 
 def qemu(args, kernel, work, console, nics):
@@ -399,6 +417,9 @@ def arguments():
                         help="run a shell command beside the guest, in the network that the NIC is connected to")
     parser.add_argument("--outside", action="store_true",
                         help="have what the guest gives to selftests/lib/outside.sh run there")
+    parser.add_argument("--outside-vm", metavar="COMMAND",
+                        help="the same, in a second virtual machine at the end of the NIC's wire, whose command this is")
+    parser.add_argument("--serve", type=pathlib.Path, metavar="WIRE", help=argparse.SUPPRESS)
     parser.add_argument("--count", action="store_true",
                         help="count instructions (selftests/bench/icount.h asks for them); implies --accel tcg")
     parser.add_argument("--profile", type=pathlib.Path,
@@ -410,7 +431,7 @@ def arguments():
         parser.error("give a command, or --shell")
     if args.nic and args.nic_pair:
         parser.error("--nic and --nic-pair exclude each other")
-    if (args.peer or args.outside) and not args.nic:
+    if (args.peer or args.outside or args.outside_vm or args.serve) and not args.nic:
         parser.error("--peer and --outside need --nic")
     return args
 
@@ -434,9 +455,9 @@ def main():
             if args.nic or args.nic_pair:
                 nics = start_nics(args, work)
             peers = [peer(command, log / f"{args.name}.peer{i}") for i, command in enumerate(args.peer)]
-            if args.outside:
-                args.outside = Outside([GUEST / "outside", args.payload], log / f"{args.name}.outside")
-                peers.append(args.outside.process)
+            if args.outside or args.outside_vm or args.serve:
+                args.outside, process = outside(args, work, log / f"{args.name}.outside")
+                peers += [process] if process else []
             in_time = run(args, qemu(args, kernel, work, console, nics), work)
         finally:
             for process in peers:

@@ -2,13 +2,15 @@
 # SPDX-License-Identifier: GPL-2.0
 # Real programs over an offloaded connection: a table, and demo.json in TOE_OUT.
 # Each row is one end of the connections. With TOE_DEVICE=pci that is this
-# virtual machine, and the other end is outside, by kernel TCP.
+# virtual machine, and the other end is outside, by kernel TCP; or by AF_TOE with
+# TOE_OUTSIDE=toe_run, and then the clients' rows are what is counted there.
 
 cd "$(dirname "$0")/.." || exit 1
 . lib/topology.sh
 . lib/programs.sh
 
 : "${TOE_OUT:=/out}"
+: "${TOE_OUTSIDE:=}"
 trap 'programs_cleanup; topo_down' EXIT
 
 rows=()
@@ -40,7 +42,8 @@ show() {
 # link server|client: what is joined where that end is looked at
 link() {
 	if [ "$TOE_DEVICE" = pci ]; then
-		topo_nic "$1"
+		# With AF_TOE at both ends, both are looked at in one place.
+		[ "${TOE_OUTSIDE:+$1}" = client ] || topo_nic "$1"
 	elif [ "$1" = server ]; then
 		topo_up 1500 && dev_add "$SERVER_NS" "$LINK" && dev_add "$CLIENT_NS" "$LINK"
 	fi
@@ -52,17 +55,17 @@ device=$(in_server toetool dev show --json | jq '.[0]')
 printf '%-16s %-7s %9s %7s %12s %10s %13s %15s %12s %9s\n' program 'as' requests errors connections \
 	offloaded 'bytes served' 'data-path bytes' 'kernel segs' 'per conn.'
 for program in redis memcached nginx; do
-	serve "$program" "$SERVER_NS" toe_run '' || failed=1
+	serve "$program" "$SERVER_NS" toe_run "$TOE_OUTSIDE" || failed=1
 	show "${SERVER_OF[$program]}" server
 done
 link client || exit
 for program in redis memcached nginx; do
-	serve "$program" "$CLIENT_NS" '' toe_run || failed=1
+	serve "$program" "$CLIENT_NS" "$TOE_OUTSIDE" toe_run || failed=1
 	show "${CLIENT_OF[$program]}" client
 done
 
 mkdir -p "$TOE_OUT"
 printf '%s\n' "${rows[@]}" | jq -s --arg kernel "$(uname -r)" --argjson device "$device" \
 	'{ kernel: $kernel, device: $device.kind, datapath: $device.datapath, programs: . }' \
-	>"$TOE_OUT/demo.json"
+	>"$TOE_OUT/demo${TOE_OUTSIDE:+-wire}.json"
 exit "$failed"

@@ -81,17 +81,22 @@ topo_nic_pair() {
 	nic_take "${ends[0]}" "$SERVER_NS" "$mtu" && nic_take "${ends[1]}" "$CLIENT_NS" "$mtu" && nic_link
 }
 
+# nic_ready: the only NIC is the link's end here, in the namespace that everything began in
+nic_ready() {
+	local nic
+	toe_load || return
+	nic=$(nics)
+	[ -n "$nic" ] || { echo "there is no NIC: scripts/vm needs --nic" >&2; return 1; }
+	[ "$nic" = "$LINK" ] || ip link set "$nic" name "$LINK"
+}
+
 # topo_nic server|client: the NIC is that end of the link; the other one is outside
 topo_nic() {
-	local here=toe_nic nic ns
+	local here=toe_nic ns
 	SERVER_NS=$OUTSIDE CLIENT_NS=$here
 	[ "$1" = client ] || SERVER_NS=$here CLIENT_NS=$OUTSIDE
-	toe_load || return
-	# The NIC is in the namespace that everything began in.
+	nic_ready || return
 	[ -e "/run/netns/$here" ] || ip netns attach "$here" 1 || return
-	nic=(/sys/bus/pci/drivers/toe/*/net/*)
-	[ -e "${nic[0]}" ] || { echo "there is no NIC: scripts/vm needs --nic" >&2; return 1; }
-	[ "${nic[0]##*/}" = "$LINK" ] || ip link set "${nic[0]##*/}" name "$LINK" || return
 	for ns in "$SERVER_NS" "$CLIENT_NS"; do
 		at "$ns" ip addr flush dev "$LINK" || return
 	done

@@ -4,7 +4,8 @@
 # is outside this virtual machine; its output, its errors and its exit status are
 # passed on. It gets no input. One command runs at a time.
 #
-# outside.sh --serve: the other side, on standard input and output.
+# outside.sh --serve: the other side, on standard input and output; with --port, in
+# another virtual machine, on the port.
 #
 # Asked is by way of a virtio port, so that the link carries nothing but what is
 # tested: one line of shell; answered by a line with the exit status and two
@@ -47,6 +48,7 @@ ask() {
 }
 
 if [ "${1-}" = --serve ]; then
+	[ "${2-}" != --port ] || { device=$(port) && exec 0<>"$device" 1>&0; } || exit
 	serve
 else
 	ask "$@"

@@ -165,7 +165,7 @@ toe_load() {
 # counters NAMESPACE GROUP [NAME]: the sum of the namespace's and its devices'
 counters() {
 	[ "$TOE_DEVICE" = none ] && echo 0 && return
-	ip netns exec "$1" toetool stats --json |
+	at "$1" toetool stats --json |
 		jq --arg group "$2" --arg name "${3-}" \
 		'[.[].counters[$group] // {} | if $name == "" then .[] else .[$name] // 0 end] | add // 0'
 }
@@ -173,7 +173,7 @@ counters() {
 # kernel_segments NAMESPACE: segments that the kernel's own TCP received and sent
 kernel_segments() {
 	# shellcheck disable=SC2016	# awk's fields
-	ip netns exec "$1" awk '$1 == "Tcp:" && $11 ~ /^[0-9]+$/ { print $11 + $12 }' /proc/net/snmp
+	at "$1" awk '$1 == "Tcp:" && $11 ~ /^[0-9]+$/ { print $11 + $12 }' /proc/net/snmp
 }
 
 # offloaded_connections NAMESPACE: handed over to a device so far
@@ -215,7 +215,7 @@ settle() {
 	local try
 	[ "$TOE_DEVICE" = none ] && return
 	for ((try = 0; try < 50; try++)); do
-		ip netns exec "$1" toetool dev show --json |
+		at "$1" toetool dev show --json |
 			jq -e 'all(.[]; .connections == 0)' >/dev/null && return
 		sleep 0.1
 	done
