@@ -20,6 +20,14 @@ pub(crate) fn allow_dma(dev: &pci::Device<Core<'_>>) -> Result {
     unsafe { dev.dma_set_mask_and_coherent(DmaMask::new::<64>()) }
 }
 
+/// Lets the device access memory again after [`forbid_dma`].
+pub(crate) fn permit_dma(binding: &Binding) {
+    binding.with(|dev| {
+        // SAFETY: As below.
+        unsafe { b::toe_helper_pci_set_master(ptr::from_ref(dev).cast_mut().cast()) };
+    });
+}
+
 /// Keeps the device from accessing memory, if it heeds its configuration space.
 pub(crate) fn forbid_dma(binding: &Binding) {
     // A device that isn't bound is another driver's by now.

@@ -239,6 +239,7 @@ def groups(args):
         "tools": (Cargo, [["make", "-C", "userspace-tools", f"TARGET_DIR={OUT}/cargo/tools", "--no-print-directory",
                            "check"]]),
         "selftests": (Ktap, selftests(args.kernel, "selftests", 4200, args.patterns)),
+        "faults": (Ktap, [in_vm(args.kernel, "faults", 1200, "--nic", "--outside", "/payload/selftests/faults.sh 8")]),
         "kunit": (Ktap, [in_vm("debug", "kunit", 300, kunit)]),
         "selftests-debug": (Ktap, selftests("debug", "selftests-debug", 7200, args.patterns, "TOE_TEST_DIVISOR=8 ")),
         "leaks": (Ktap, [in_vm("debug", "leaks", 3600, "--kmemleak", leaks)]),
@@ -247,8 +248,8 @@ def groups(args):
 
 def main():
     parser = argparse.ArgumentParser(prog="scripts/test", description=__doc__)
-    parser.add_argument("groups", nargs="+", help="lint, datapath, device, tools, selftests, kunit, selftests-debug, leaks")
-    parser.add_argument("--kernel", default=os.environ.get("KERNEL") or "stock", help="for the group selftests")
+    parser.add_argument("groups", nargs="+", help="lint, datapath, device, tools, selftests, faults, kunit, selftests-debug, leaks")
+    parser.add_argument("--kernel", default=os.environ.get("KERNEL") or "stock", help="for the groups selftests and faults")
     parser.add_argument("--jobs", type=int, default=3, help="commands to run at once (default %(default)s)")
     parser.add_argument("--patterns", nargs="*", default=[], help="names of selftest suites (default all)")
     args = parser.parse_args()

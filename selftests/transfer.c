@@ -10,6 +10,7 @@
 #define _GNU_SOURCE
 #include <getopt.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -34,6 +35,8 @@ static struct {
 	enum mode mode;
 	uint64_t seed;
 	unsigned int timeout;
+	in_port_t port;		/* of the server, if the ends are of different machines */
+	bool server_only, client_only;
 } opt = {
 	.bytes = { 1 << 20, 1 << 20 },
 	.max_write = CHUNK,
@@ -305,7 +308,8 @@ static void usage(void)
 {
 	fprintf(stderr,
 		"usage: transfer [-n BYTES[:SERVER_BYTES]] [-m block|level|edge] [-w MAX_WRITE]\n"
-		"                [-r MAX_READ] [-S SNDBUF] [-R RCVBUF] [-M MSS] [-x SEED] [-t SECONDS]\n");
+		"                [-r MAX_READ] [-S SNDBUF] [-R RCVBUF] [-M MSS] [-x SEED] [-t SECONDS]\n"
+		"                [-p PORT -e server|client]\n");
 	exit(2);
 }
 
@@ -314,7 +318,7 @@ static void parse_options(int argc, char **argv)
 	char *end = "";
 	int c;
 
-	while ((c = getopt(argc, argv, "n:m:w:r:S:R:M:x:t:")) != -1) {
+	while ((c = getopt(argc, argv, "n:m:w:r:S:R:M:x:t:p:e:")) != -1) {
 		switch (c) {
 		case 'n':
 			opt.bytes[0] = parse_size(optarg, &end);
@@ -346,6 +350,13 @@ static void parse_options(int argc, char **argv)
 		case 't':
 			opt.timeout = strtoul(optarg, &end, 0);
 			break;
+		case 'p':
+			opt.port = strtoul(optarg, &end, 0);
+			break;
+		case 'e':
+			opt.server_only = !strcmp(optarg, "server");
+			opt.client_only = !opt.server_only;
+			break;
 		default:
 			usage();
 		}
@@ -365,9 +376,44 @@ static void parse_options(int argc, char **argv)
 		usage();
 }
 
+static int listening(void)
+{
+	int listener = net_bound(&net.server, 0);
+
+	set_options(listener);
+	ASSERT_EQ(0, listen(listener, 1));
+	return listener;
+}
+
+static void run_server(int listener)
+{
+	alarm(opt.timeout);
+	run_end(net_accept(listener), true);
+}
+
+static void run_client(const union net_addr *to)
+{
+	int fd;
+
+	alarm(opt.timeout);
+	for (;;) {
+		fd = net_socket(&net.client, 0);
+		ASSERT_GE(fd, 0);
+		set_options(fd);
+		if (!connect(fd, &to->sa, net_addr_len(to)))
+			break;
+		/* The server of another machine may not be there yet. */
+		ASSERT_TRUE(opt.client_only && errno == ECONNREFUSED);
+		close(fd);
+		poll(NULL, 0, 50);
+	}
+	run_end(fd, false);
+	alarm(opt.timeout);
+}
+
 int main(int argc, char **argv)
 {
-	int listener, fd, status;
+	int listener, status;
 	union net_addr to;
 	double start;
 	pid_t server;
@@ -375,26 +421,26 @@ int main(int argc, char **argv)
 	parse_options(argc, argv);
 	net_setup();
 	signal(SIGALRM, on_alarm);
-	listener = net_bound(&net.server, 0);
-	set_options(listener);
-	ASSERT_EQ(0, listen(listener, 1));
+	net_set_port(&net.server.addr, opt.port);
+	if (opt.server_only) {
+		run_server(listening());
+		return 0;
+	}
+	if (opt.client_only) {
+		run_client(&net.server.addr);
+		return 0;
+	}
+	listener = listening();
 	to = net_way_to(listener);
 	start = seconds();
 	server = fork();
 	ASSERT_GE(server, 0);
 	if (!server) {
-		alarm(opt.timeout);
-		run_end(net_accept(listener), true);
+		run_server(listener);
 		_exit(0);
 	}
 	close(listener);
-	fd = net_socket(&net.client, 0);
-	ASSERT_GE(fd, 0);
-	set_options(fd);
-	alarm(opt.timeout);
-	ASSERT_EQ(0, connect(fd, &to.sa, net_addr_len(&to)));
-	run_end(fd, false);
-	alarm(opt.timeout);
+	run_client(&to);
 	ASSERT_EQ(server, waitpid(server, &status, 0));
 	if (status)
 		return 1;

@@ -71,6 +71,7 @@ bool toe_helper_is_vmalloc(const void *address);
 struct page *toe_helper_virt_to_page(const void *address);
 
 int toe_helper_request_irq(unsigned int irq, irq_handler_t handler, const char *name, void *data);
+void toe_helper_pci_set_master(struct device *dev);
 void toe_helper_pci_clear_master(struct device *dev);
 void toe_helper_mb(void);
 

@@ -136,6 +136,8 @@ pub(crate) struct Netdev<T> {
     polls: u16,
     /// Was registered once.
     registered: Atomic<bool>,
+    /// It is open, and polling enabled. Changes under RTNL.
+    polled: Atomic<bool>,
     #[pin]
     data: T,
 }
@@ -168,6 +170,7 @@ impl<T: Driver> Netdev<T> {
                 queues: config.queues,
                 polls: config.polls,
                 registered: Atomic::new(false),
+                polled: Atomic::new(false),
                 data <- data,
             }? Error),
             GFP_KERNEL,

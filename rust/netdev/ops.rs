@@ -11,6 +11,7 @@ use core::{
 use kernel::{
     error::{from_result, to_result},
     prelude::*,
+    sync::atomic::Relaxed,
 };
 
 impl<T: Driver> Netdev<T> {
@@ -46,15 +47,19 @@ impl<T: Driver> Netdev<T> {
             b::toe_helper_netdev_napi_enable(self.as_ptr());
             b::toe_helper_netdev_start_queues(self.as_ptr());
         }
+        self.polled.store(true, Relaxed);
         for poll in 0..self.polls {
             T::rearm(self, poll);
         }
         Ok(())
     }
 
-    /// Undoes [`Self::up`].
+    /// Undoes [`Self::up`], unless that failed.
     pub(super) fn down(&self) {
-        // SAFETY: Valid by the type's invariants; polling was enabled by `up`.
+        if !self.polled.xchg(false, Relaxed) {
+            return;
+        }
+        // SAFETY: Valid by the type's invariants; polling was enabled by `up`, and not disabled since.
         unsafe {
             b::toe_helper_netdev_tx_disable(self.as_ptr());
             b::toe_helper_netdev_napi_disable(self.as_ptr());

@@ -24,8 +24,10 @@ use kernel::{
 pub(super) enum Failure {
     /// The device refuses it, with a `TOE_STATUS_*`.
     Refused(u32),
-    /// The device doesn't answer, or not to the point.
+    /// The device doesn't answer, or not to the point. It may have executed the command.
     Lost,
+    /// The device was lost before, and wasn't asked.
+    Unasked,
 }
 
 impl From<Failure> for Error {
@@ -35,7 +37,7 @@ impl From<Failure> for Error {
             Failure::Refused(abi::STATUS_IN_USE) => EBUSY,
             Failure::Refused(abi::STATUS_NOT_FOUND) => ENOENT,
             Failure::Refused(_) => EINVAL,
-            Failure::Lost => EIO,
+            Failure::Lost | Failure::Unasked => EIO,
         }
     }
 }
@@ -154,7 +156,7 @@ impl Admin {
         events: &mut dyn FnMut(Event),
     ) -> Result<Values, Failure> {
         let mut state = self.state.lock();
-        self.input.write(0, input).map_err(|_| Failure::Lost)?;
+        self.input.write(0, input).map_err(|_| Failure::Unasked)?;
         self.run(&mut state, registers, request, size_of::<I>(), 0, events)
     }
 
@@ -225,7 +227,7 @@ impl Admin {
         events: &mut dyn FnMut(Event),
     ) -> Result<Values, Failure> {
         if state.lost {
-            return Err(Failure::Lost);
+            return Err(Failure::Unasked);
         }
         state.next_id = state.next_id.wrapping_add(1);
         let id = state.next_id;

@@ -110,10 +110,11 @@ impl WorkItem for PciConnection {
 }
 
 impl PciConnection {
-    /// Makes the connection that `install` describes, of the claim `handle`, and has the NIC carry it.
+    /// Makes the connection that `install` describes, of the claim `handle` of `generation`, and has the NIC carry it.
     pub(super) fn install(
         offload: &Arc<Offload>,
         handle: u32,
+        generation: u32,
         install: &Install<'_>,
     ) -> Result<Arc<Self>, Refusal> {
         let binding = &offload.nic.binding;
@@ -130,7 +131,7 @@ impl PciConnection {
                 offload: offload.clone(),
                 context: offload.next_context(),
                 handle,
-                generation: offload.nic.generation(),
+                generation,
                 cookie,
                 record,
                 rx,
@@ -187,17 +188,15 @@ impl PciConnection {
             target: self.handle,
             ..Request::default()
         };
-        self.offload
-            .nic
-            .execute_with(request, &input)
-            .map(|_| ())
-            .map_err(|failure| {
-                if failure == Failure::Lost {
-                    // It may have been carried out.
-                    self.offload.bury(self.clone());
-                }
-                super::device::refusal(failure)
-            })
+        if self.is_abandoned() {
+            return Err(Refusal::DeviceGone);
+        }
+        match self.offload.nic.execute_with(request, &input) {
+            Ok(_) => Ok(()),
+            // It may have been carried out, and the NIC have acknowledged something. The record will tell after the reset.
+            Err(Failure::Lost) => Ok(()),
+            Err(failure) => Err(super::device::refusal(failure)),
+        }
     }
 
     #[inline]
@@ -327,8 +326,10 @@ impl PciConnection {
                     ..Request::default()
                 })
         };
-        // What was written before is told before.
-        self.offload.settle(&self.context);
+        if !abandoned {
+            // What was written before is told before.
+            self.offload.settle(&self.context);
+        }
         let (config, events) = {
             let bh = BhDisabled::new();
             let mut state = self.state.lock(&bh);
@@ -344,10 +345,14 @@ impl PciConnection {
                 convert::with_state(&config, &read.connection)
             }
             Err(_) => {
-                // The NIC may still write to the connection's memory, until it is reset.
+                if hold {
+                    // The connection is to go on: what the NIC does with it must have come to an end.
+                    self.offload.wait_for_reset(self.generation);
+                }
+                // Else the NIC may still write to the connection's memory, until it is reset.
                 let counters = convert::counters(&self.record.counters());
                 self.offload.finish(&counters);
-                if let Some(this) = this.filter(|_| !abandoned) {
+                if let Some(this) = this.filter(|_| !self.is_abandoned()) {
                     self.offload.bury(this);
                 }
                 self.recorded(&config)
@@ -485,7 +490,11 @@ impl OffloadedConnection for PciConnection {
     fn remove_and_hold(&self) -> Result<(ConnectionConfig, KBox<dyn Hold>)> {
         let hold = KBox::new_uninit(GFP_KERNEL)?;
         let config = self.take_off(true).ok_or(ENOTCONN)?;
-        let hold = hold.write(PciHold::new(self.offload.clone(), self.handle));
+        let hold = hold.write(PciHold::new(
+            self.offload.clone(),
+            self.handle,
+            self.generation,
+        ));
         Ok((config, hold))
     }
 }

@@ -194,6 +194,7 @@ impl Context {
                 Some(connection) if connection.handle() == notification.connection => {
                     if connection.notified(&notification, bh).is_err() {
                         self.counters.wrong.add(1);
+                        self.nic.accuse();
                     }
                 }
                 _ => self.counters.stale.add(1),

@@ -64,7 +64,7 @@ pub(super) struct Offload {
 /// What a failure is to the control plane.
 pub(super) fn refusal(failure: Failure) -> Refusal {
     match failure {
-        Failure::Lost => Refusal::DeviceGone,
+        Failure::Lost | Failure::Unasked => Refusal::DeviceGone,
         Failure::Refused(status) => match status {
             abi::STATUS_TABLE_FULL => Refusal::TableFull,
             abi::STATUS_IN_USE => Refusal::InUse,
@@ -139,6 +139,19 @@ impl Offload {
     pub(super) fn clear_graveyard(&self) {
         let buried = core::mem::take(&mut *self.graveyard.lock());
         drop(buried);
+    }
+
+    /// Waits until the NIC of `generation` has been reset or kept from memory.
+    pub(super) fn wait_for_reset(&self, generation: u32) {
+        // Recovery takes a few seconds; a NIC that is being removed for good has been reset before that.
+        const STEP_MS: i64 = 5;
+        const STEPS: u32 = 4000;
+        for _ in 0..STEPS {
+            if self.nic.generation() != generation {
+                break;
+            }
+            fsleep(Delta::from_millis(STEP_MS));
+        }
     }
 
     /// A claim or connection is gone.
@@ -268,6 +281,7 @@ impl Device for PciDevice {
     fn claim(&self, tuple: &FourTuple) -> Result<KBox<dyn Claim>, Refusal> {
         let offload = &self.offload;
         let uninit = KBox::new_uninit(GFP_KERNEL).map_err(|_| Refusal::NoMemory)?;
+        let generation = offload.nic.generation();
         if !self.netdev.is_running() {
             return Err(Refusal::DeviceGone);
         }
@@ -284,7 +298,7 @@ impl Device for PciDevice {
                 refusal(failure)
             })?;
         let claim: KBox<dyn Claim> = uninit.write(PciClaim {
-            hold: PciHold::new(offload.clone(), values[0]),
+            hold: PciHold::new(offload.clone(), values[0], generation),
         });
         // What arrived before the claim is the kernel's TCP's, and must be there when its state is read.
         offload.receive_raw();
@@ -346,9 +360,9 @@ pub(super) struct PciHold {
 }
 
 impl PciHold {
-    pub(super) fn new(offload: Arc<Offload>, handle: u32) -> Self {
+    pub(super) fn new(offload: Arc<Offload>, handle: u32, generation: u32) -> Self {
         Self {
-            generation: offload.nic.generation(),
+            generation,
             offload,
             handle,
             held: true,
@@ -387,7 +401,8 @@ impl Claim for PciClaim {
             return Err(Refusal::InUse);
         }
         let offload = &self.hold.offload;
-        let connection = PciConnection::install(offload, self.hold.handle, &install)?;
+        let (handle, generation) = (self.hold.handle, self.hold.generation);
+        let connection = PciConnection::install(offload, handle, generation, &install)?;
         offload.installed.add(1);
         offload.moved.add(u64::from(install.moved.0));
         self.hold.held = false;

@@ -25,7 +25,7 @@ use crate::net::{
     interrupt::{self, Handler, Vectors},
     netdev::{Netdev, Registration},
     netdevice::Rtnl,
-    pci::{allow_dma, forbid_dma},
+    pci::allow_dma,
 };
 use admin::Request;
 use context::Context;
@@ -64,7 +64,7 @@ impl Drop for Detached {
         drop(self.0.netdev.lock().take());
         if self.0.nic.reset().is_err() {
             pr_warn_once!("a NIC doesn't reset\n");
-            forbid_dma(&self.0.nic.binding);
+            self.0.nic.cut_off();
         }
         self.0.clear_graveyard();
     }

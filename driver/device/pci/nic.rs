@@ -11,6 +11,7 @@ use crate::net::{
     dma::{Binding, Plain},
     errno::EPROTO,
     netdev::MacAddress,
+    pci::{forbid_dma, permit_dma},
 };
 use kernel::{
     device::{Bound, Device},
@@ -61,6 +62,10 @@ pub(super) struct Nic {
     link: Atomic<bool>,
     /// Resets so far: handles are of one generation.
     generation: Atomic<u32>,
+    /// It contradicts what it should know, or stopped a queue.
+    accused: Atomic<bool>,
+    /// It mustn't access memory, for it could not be reset.
+    cut_off: Atomic<bool>,
     /// Queues that the device stopped.
     pub(super) queues_stopped: Atomic<u64>,
 }
@@ -102,6 +107,8 @@ impl Nic {
                 admin <- Admin::new(parent),
                 link: Atomic::new(false),
                 generation: Atomic::new(0),
+                accused: Atomic::new(false),
+                cut_off: Atomic::new(false),
                 queues_stopped: Atomic::new(0),
             }? Error),
             GFP_KERNEL,
@@ -159,8 +166,31 @@ impl Nic {
     /// Resets the NIC, which forgets all memory and connections. May sleep.
     pub(super) fn reset(&self) -> Result {
         self.admin.give_up();
+        self.registers.reset()?;
+        self.accused.store(false, Relaxed);
+        if self.cut_off.xchg(false, Relaxed) {
+            permit_dma(&self.binding);
+        }
+        // Only now: who sees this takes it that no memory is the NIC's.
         self.generation.fetch_add(1, Full);
-        self.registers.reset()
+        Ok(())
+    }
+
+    /// Takes memory and connections from a NIC that doesn't reset.
+    pub(super) fn cut_off(&self) {
+        forbid_dma(&self.binding);
+        self.cut_off.store(true, Relaxed);
+        self.generation.fetch_add(1, Full);
+    }
+
+    /// The NIC is in the wrong, and will be reset.
+    pub(super) fn accuse(&self) {
+        self.accused.store(true, Relaxed);
+    }
+
+    /// Whether the NIC is in the wrong.
+    pub(super) fn is_accused(&self) -> bool {
+        self.accused.load(Relaxed)
     }
 
     /// Which generation handles that are given now are of.
@@ -188,7 +218,7 @@ impl Nic {
     /// Executes an admin command about a handle of `generation`, unless that is over.
     pub(super) fn execute_in(&self, generation: u32, request: Request) -> Result<Values, Failure> {
         if generation != self.generation() {
-            return Err(Failure::Lost);
+            return Err(Failure::Unasked);
         }
         self.execute(request)
     }
@@ -222,6 +252,7 @@ impl Nic {
             Event::Link { up } => self.link.store(up, Relaxed),
             Event::QueueStopped { queue, error } => {
                 self.queues_stopped.add(1, Relaxed);
+                self.accuse();
                 pr_warn_once!("NIC stopped queue {queue}: error {error}\n");
             }
         }

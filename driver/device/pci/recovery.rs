@@ -2,7 +2,8 @@
 //! Watching over a NIC, and resetting it when it is lost.
 //!
 //! Once a second the NIC is asked whether it lives, and now and then given the time. One that doesn't answer, says that
-//! it failed, or doesn't send, is reset and set up anew; the connections it carried are told that it is gone.
+//! it failed, contradicts itself, or doesn't send, is reset and set up anew; one that can't be reset is kept from memory.
+//! The connections it carried are told that it is gone.
 
 use super::{device::Offload, Request};
 use crate::{
@@ -66,6 +67,7 @@ impl Watch {
         let nic = &self.offload.nic;
         let status = nic.registers.read(reg::STATUS);
         status & abi::STATUS_FAILED != 0
+            || nic.is_accused()
             || nic
                 .execute(Request {
                     op: abi::ADMIN_NOP,
@@ -82,8 +84,13 @@ impl Watch {
             return Ok(());
         };
         netdev.reopen(&rtnl, || {
-            offload.nic.reset()?;
+            let reset = offload.nic.reset();
+            if reset.is_err() {
+                offload.nic.cut_off();
+            }
+            // No memory is the NIC's any more, however that came about.
             offload.abandon();
+            reset?;
             offload.nic.enable()?;
             offload
                 .contexts

@@ -1,0 +1,118 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# faults.sh [COUNT [FAULT...]]: the TOE NIC hangs or is gone (hang, gone) for a
+# while, at random moments of checked transfers that it carries to and from the
+# outside; every one must end right. For a virtual machine with --nic --outside.
+# shellcheck disable=SC2317	# ktap_test calls the functions
+
+cd "$(dirname "$0")" || exit 1
+. lib/ktap.sh
+. lib/topology.sh
+
+count=${1:-6}
+shift
+faults=("$@")
+[ "${#faults[@]}" -gt 0 ] || faults=(hang gone)
+# Small pieces, for the transfer to last longer than until the fault.
+TRANSFER=(-n 24M -w 2000 -r 2000 -t 240)
+
+# resets: of the NIC by its driver
+resets() {
+	counters "$NIC_NS" event resets
+}
+
+# until COMMAND...: tries it for half a minute
+until_true() {
+	local try
+	for ((try = 0; try < 300; try++)); do
+		"$@" && return
+		sleep 0.1
+	done
+	echo "in vain: $*"
+	return 1
+}
+
+# some_time MS: at random, up to that
+some_time() {
+	sleep "$(printf '0.%06d' $((RANDOM * $1 * 1000 / 32768)))"
+}
+
+more_resets_than() {
+	[ "$(resets)" -gt "$1" ]
+}
+
+lost() {
+	counters "$NIC_NS" fallback device-lost
+}
+
+more_offloaded_than() {
+	[ "$(offloaded_connections "$NIC_NS")" -gt "$1" ]
+}
+
+finished() {
+	at "$OUTSIDE" test -e /tmp/status
+}
+
+# end_here, end_outside server|client OPTIONS...: that end of a transfer
+end_here() {
+	at "$NIC_NS" ./transfer -e "$1" "${@:2}"
+}
+
+end_outside() {
+	local name environment=()
+	for name in TOE_TEST_{SERVER,CLIENT}{,_ADDR}; do
+		environment+=("$name=${!name}")
+	done
+	at "$OUTSIDE" bash -c "rm -f /tmp/status; (cd /payload/selftests && env ${environment[*]} ./transfer -e $* >/tmp/output 2>&1
+		echo \$? >/tmp/new && mv /tmp/new /tmp/status) &"
+}
+
+# survives server|client FAULT PORT MODE: as that end, with kernel TCP at the other
+survives() {
+	local role=$1 fault=$2 options=("${TRANSFER[@]}" -p "$3" -m "$4") here before offloaded lost status=0
+	topo_nic "$role" || return
+	NIC_NS=$SERVER_NS
+	[ "$role" = client ] && NIC_NS=$CLIENT_NS
+	if [ "$role" = server ]; then ends_without_device toe tcp; else ends_without_device tcp toe; fi
+	unset TOE_TEST_SERVER_NS TOE_TEST_CLIENT_NS
+	before=$(resets)
+	offloaded=$(offloaded_connections "$NIC_NS")
+	lost=$(lost)
+	if [ "$role" = server ]; then
+		end_here server "${options[@]}" &
+		here=$!
+		end_outside client "${options[@]}"
+	else
+		end_outside server "${options[@]}"
+		end_here client "${options[@]}" &
+		here=$!
+	fi
+	until_true more_offloaded_than "$offloaded" && some_time 999 && nic_command 0 "$fault" || status=1
+	if [ "$fault" = gone ]; then
+		sleep "$((RANDOM % 3 + 1))"
+		nic_command 0 resume || status=1
+	fi
+	until_true more_resets_than "$before" || status=1
+	wait "$here" || status=1
+	until_true finished || status=1
+	if [ "$(at "$OUTSIDE" cat /tmp/status)" != 0 ]; then
+		at "$OUTSIDE" cat /tmp/output
+		status=1
+	fi
+	if [ "$(lost)" -ne $((lost + 1)) ]; then
+		echo "$(($(lost) - lost)) connections were handed back"
+		status=1
+	fi
+	return "$status"
+}
+
+modes=(block level edge)
+roles=(server client)
+for ((i = 0; i < count; i++)); do
+	fault=${faults[i % ${#faults[@]}]}
+	role=${roles[i / 2 % 2]}
+	mode=${modes[i % 3]}
+	ktap_test "${i}_${fault}_${role}_$mode" survives "$role" "$fault" $((7000 + i)) "$mode"
+done
+# shellcheck disable=SC2119	# all of them
+ktap_run
