@@ -12,8 +12,8 @@ mod registry;
 mod soft;
 
 pub(crate) use counters::Group;
-pub(crate) use registry::{Observer, Registry, DEVICES};
 use registry::{Hardware, Offer};
+pub(crate) use registry::{Observer, Registry, DEVICES};
 
 use crate::{
     driver::family::stream::PayloadBuffers,

@@ -19,11 +19,11 @@ use crate::{
         netns::NetCookie,
     },
 };
+use core::ptr;
 use datapath::{
     npu::{state::ConnectionCounters, ConfigError},
     wire::FourTuple,
 };
-use core::ptr;
 use kernel::{
     new_mutex,
     prelude::*,
@@ -238,7 +238,6 @@ struct PciDevice {
     namespace: NetCookie,
     closed: Atomic<bool>,
 }
-
 
 impl Device for PciDevice {
     fn name(&self) -> Option<Name> {
