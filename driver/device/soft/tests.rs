@@ -4,8 +4,8 @@
 use crate::{
     driver::{
         device::{
-            Claim, Device, Events, Install, Marks, OffloadedConnection, Punt, Refusal, Removal,
-            DEVICES,
+            Claim, Device, Events, Install, Kind, Marks, OffloadedConnection, Punt, Refusal,
+            Removal, DEVICES,
         },
         family::stream::PayloadBuffers,
     },
@@ -185,7 +185,7 @@ fn send(connection: &dyn OffloadedConnection, tx_added: usize, commands: Command
 
 fn loopback() -> Result<Arc<dyn Device>> {
     let registry = DEVICES.get().ok_or(ENODEV)?;
-    registry.add_soft(Net::init(), LOOPBACK)?;
+    registry.add(Net::init(), LOOPBACK, Some(Kind::Soft))?;
     registry.find(Net::init().cookie(), LOOPBACK).ok_or(ENODEV)
 }
 
