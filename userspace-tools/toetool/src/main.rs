@@ -78,8 +78,7 @@ fn ifindex(netdev: &str) -> Result<u32> {
 }
 
 fn dev_add(channel: &mut Channel, netdev: &str, kind: Option<DevKind>, datapath: Datapath) -> Result<()> {
-    let mut attrs =
-        attr::Builder::default().u32(dev::IFINDEX, ifindex(netdev)?).u32(dev::DATAPATH, datapath.into());
+    let mut attrs = attr::Builder::default().u32(dev::IFINDEX, ifindex(netdev)?).u32(dev::DATAPATH, datapath.into());
     if let Some(kind) = kind {
         attrs = attrs.u32(dev::KIND, kind.into());
     }
