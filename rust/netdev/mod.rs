@@ -104,6 +104,10 @@ pub(crate) trait Driver: Ethtool + Sized + Send + Sync + 'static {
     /// Takes another address. Process context, RTNL is held.
     fn set_address(dev: &Netdev<Self>, address: &MacAddress) -> Result;
 
+    /// Receives all frames, or only those for its address, for everybody and for all groups. Bottom halves are disabled; it
+    /// may be done a little later.
+    fn set_promiscuous(dev: &Netdev<Self>, on: bool);
+
     /// A packet hasn't been sent for long. Bottom halves are disabled.
     fn transmit_timed_out(dev: &Netdev<Self>, queue: u16);
 }

@@ -23,6 +23,7 @@ impl<T: Driver> Netdev<T> {
         ops.ndo_start_xmit = Some(Self::xmit_callback);
         ops.ndo_get_stats64 = Some(Self::stats_callback);
         ops.ndo_set_mac_address = Some(Self::set_address_callback);
+        ops.ndo_set_rx_mode = Some(Self::rx_mode_callback);
         ops.ndo_validate_addr = Some(b::eth_validate_addr);
         ops.ndo_tx_timeout = Some(Self::timeout_callback);
         ops
@@ -147,6 +148,15 @@ impl<T: Driver> Netdev<T> {
             unsafe { b::dev_addr_mod(dev, 0, address.as_ptr().cast(), address.len()) };
             Ok(0)
         })
+    }
+
+    /// # Safety
+    ///
+    /// For the network core only, as `ndo_set_rx_mode`.
+    unsafe extern "C" fn rx_mode_callback(dev: *mut b::net_device) {
+        // SAFETY: As above; the flags change under a lock that is held.
+        let (this, flags) = unsafe { (Self::from_dev(dev), (*dev).flags) };
+        T::set_promiscuous(this, flags & b::net_device_flags_IFF_PROMISC != 0);
     }
 
     /// # Safety

@@ -9,6 +9,7 @@ mod context;
 mod convert;
 mod device;
 mod ethtool;
+mod filter;
 mod message;
 mod nic;
 mod pair;
@@ -30,6 +31,7 @@ use crate::net::{
 use admin::Request;
 use context::Context;
 use device::Offload;
+use filter::Filter;
 use kernel::{
     device::Core,
     impl_has_work, new_work, pci, pr_warn_once,
@@ -145,6 +147,7 @@ impl ToeNic {
             nic: nic.clone(),
             pairs: KVec::new(),
             offload: offload.clone(),
+            filter: Filter::new(nic.clone())?,
             moderation: Atomic::new(0),
             recovery: Recovery::new(offload.clone())?,
         };

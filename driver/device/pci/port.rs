@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The NIC's netdev.
 
-use super::{context::Context, device::Offload, nic::Nic, pair::Pair, recovery::Recovery, Request};
+use super::{
+    context::Context, device::Offload, filter::Filter, nic::Nic, pair::Pair, recovery::Recovery,
+};
 use crate::net::{
     context::BhDisabled,
     device_abi as abi,
@@ -22,6 +24,7 @@ pub(super) struct Port {
     pub(super) nic: Arc<Nic>,
     pub(super) pairs: KVec<Arc<Pair>>,
     pub(super) offload: Arc<Offload>,
+    pub(super) filter: Arc<Filter>,
     /// How long received frames may wait for others, in microseconds.
     pub(super) moderation: Atomic<u32>,
     pub(super) recovery: Recovery,
@@ -67,27 +70,6 @@ impl Port {
         let number = usize::from(poll).checked_sub(self.pairs.len())?;
         self.offload.contexts.get(number).map(|context| &**context)
     }
-
-    /// Has the device receive what is for `address` and for everybody.
-    fn set_filter(&self, address: &MacAddress) -> Result {
-        if !self.nic.limits.has(abi::F_RX_FILTER) {
-            return Ok(());
-        }
-        let mut bytes = [0; 8];
-        bytes[..address.len()].copy_from_slice(address);
-        self.nic.execute_with(
-            Request {
-                op: abi::ADMIN_SET_RX_MODE,
-                args: [
-                    abi::RX_UNICAST | abi::RX_BROADCAST | abi::RX_ALL_MULTICAST,
-                    1,
-                ],
-                ..Request::default()
-            },
-            &[u64::from_le_bytes(bytes)],
-        )?;
-        Ok(())
-    }
 }
 
 impl Driver for Port {
@@ -100,6 +82,8 @@ impl Driver for Port {
                 return Err(error);
             }
         }
+        // If the NIC doesn't answer it is reset soon, and opened again.
+        let _ = dev.filter.apply();
         if dev.moderation.load(Relaxed) != 0 {
             // Interrupts that come too soon do no harm.
             let _ = dev.apply_moderation();
@@ -159,7 +143,11 @@ impl Driver for Port {
     }
 
     fn set_address(dev: &Netdev<Self>, address: &MacAddress) -> Result {
-        dev.set_filter(address)
+        dev.filter.set_address(address)
+    }
+
+    fn set_promiscuous(dev: &Netdev<Self>, on: bool) {
+        dev.filter.set_promiscuous(on);
     }
 
     fn transmit_timed_out(dev: &Netdev<Self>, _queue: u16) {
