@@ -5,7 +5,7 @@ IN_ROOT := scripts/in-root
 export KERNEL ?= stock
 
 # Those that take long come first.
-TESTS := selftests lint datapath device tools
+TESTS := selftests pci lint datapath device tools
 TESTS_DEBUG := selftests-debug leaks kunit
 
 help:
@@ -31,8 +31,12 @@ payload: setup ## build all that the guest is given into out/payload-RELEASE
 lint: setup ## check the source: formatting, clippy, shellcheck, checkpatch, no unsafe where it may not be
 	$(IN_ROOT) scripts/lint
 
-test: payload ## all tests but those of the debug kernel; ends with "N passed, N failed"
+test: payload device ## all tests but those of the debug kernel; ends with "N passed, N failed"
 	@scripts/test $(TESTS)
+
+test-pci: payload device ## all selftests over TOE NICs, on this kernel and the debug kernel
+	@KERNEL=debug $(IN_ROOT) scripts/build payload
+	@scripts/test selftests-pci selftests-pci-debug
 
 debug-kernel: setup ## build the debug kernel (15 to 40 minutes, once)
 	@$(IN_ROOT) --root scripts/setup/debug-kernel
@@ -41,7 +45,7 @@ test-debug: debug-kernel ## the same selftests, KUnit and a search for leaks on 
 	@KERNEL=debug $(IN_ROOT) scripts/build payload
 	@scripts/test $(TESTS_DEBUG)
 
-ci: payload ## what .ci/run does: test, and where the debug kernel is there already the part of test-debug there is time for
+ci: payload device ## what .ci/run does: test, and where the debug kernel is there already the part of test-debug there is time for
 	@if $(IN_ROOT) scripts/setup/debug-kernel --check; then \
 		KERNEL=debug $(IN_ROOT) scripts/build payload && scripts/test $(TESTS) leaks kunit; \
 	else \
@@ -81,4 +85,4 @@ install: ## install toe.ko and the tools built here on this machine, or below DE
 clean: ## remove what was built here (not the cache)
 	rm -rf out
 
-.PHONY: help setup modules tools device payload lint test debug-kernel test-debug ci bench profile demo demo-wire shell root-shell install clean
+.PHONY: help setup modules tools device payload lint test test-pci debug-kernel test-debug ci bench profile demo demo-wire shell root-shell install clean

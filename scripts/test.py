@@ -218,12 +218,19 @@ def in_vm(kernel, name, seconds, *command):
     return ["scripts/vm", "--kernel", kernel, "--name", name, "--timeout", str(seconds), *command]
 
 
-def selftests(kernel, name, seconds, patterns, environment=""):
+def selftests(kernel, name, seconds, patterns, environment="", nics="--virtio"):
     """The suites, divided between virtual machines: much of a suite is waiting."""
     run = f"{environment}/payload/selftests/run.sh "
     if patterns:
-        return [in_vm(kernel, name, seconds, "--virtio", run + shlex.join(patterns))]
-    return [in_vm(kernel, f"{name}-{part}", seconds, "--virtio", f"{run}--part {part}/{PARTS}") for part in range(1, PARTS + 1)]
+        return [in_vm(kernel, name, seconds, nics, run + shlex.join(patterns))]
+    return [in_vm(kernel, f"{name}-{part}", seconds, nics, f"{run}--part {part}/{PARTS}") for part in range(1, PARTS + 1)]
+
+
+# What the model of the NIC can do in reasonable time.
+PCI = "TOE_DEVICE=pci TOE_TEST_BYTES=4M TOE_TEST_DIVISOR=20 "
+
+# The suites over the NIC that `make test` has the time for.
+PCI_SOME = ["programs", "sockets/toe-tcp", "connections/toe-tcp", "transfer/toe-toe"]
 
 
 def groups(args):
@@ -240,6 +247,9 @@ def groups(args):
                            "check"]]),
         "selftests": (Ktap, selftests(args.kernel, "selftests", 4200, args.patterns)),
         "faults": (Ktap, [in_vm(args.kernel, "faults", 1200, "--nic", "--outside", "/payload/selftests/faults.sh 8")]),
+        "pci": (Ktap, selftests(args.kernel, "pci", 4200, args.patterns or PCI_SOME, PCI, "--nic-pair")),
+        "selftests-pci": (Ktap, selftests(args.kernel, "selftests-pci", 7200, args.patterns, PCI, "--nic-pair")),
+        "selftests-pci-debug": (Ktap, selftests("debug", "selftests-pci-debug", 7200, args.patterns, PCI, "--nic-pair")),
         "kunit": (Ktap, [in_vm("debug", "kunit", 300, kunit)]),
         "selftests-debug": (Ktap, selftests("debug", "selftests-debug", 7200, args.patterns, "TOE_TEST_DIVISOR=8 ")),
         "leaks": (Ktap, [in_vm("debug", "leaks", 3600, "--kmemleak", leaks)]),
@@ -248,8 +258,10 @@ def groups(args):
 
 def main():
     parser = argparse.ArgumentParser(prog="scripts/test", description=__doc__)
-    parser.add_argument("groups", nargs="+", help="lint, datapath, device, tools, selftests, faults, kunit, selftests-debug, leaks")
-    parser.add_argument("--kernel", default=os.environ.get("KERNEL") or "stock", help="for the groups selftests and faults")
+    parser.add_argument("groups", nargs="+", help="lint, datapath, device, tools, selftests, pci (some of the selftests over "
+                        "TOE NICs), selftests-pci (all of them), faults, kunit, selftests-debug, selftests-pci-debug, leaks")
+    parser.add_argument("--kernel", default=os.environ.get("KERNEL") or "stock",
+                        help="for the groups selftests, pci, selftests-pci and faults")
     parser.add_argument("--jobs", type=int, default=3, help="commands to run at once (default %(default)s)")
     parser.add_argument("--patterns", nargs="*", default=[], help="names of selftest suites (default all)")
     args = parser.parse_args()

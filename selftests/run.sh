@@ -23,7 +23,7 @@ pair() {
 	ktap_suite "sockets/$1-$2" ./sockets.sh "$1" "$2" 4 offload
 	ktap_suite "sockets/$1-$2-ipv6" ./sockets.sh "$1" "$2" 6 offload
 	ktap_suite "connections/$1-$2" ./connections.sh "$1" "$2"
-	ktap_suite "transfer/$1-$2" env TOE_TEST_BYTES="$3" ./transfer.sh "$1" "$2"
+	ktap_suite "transfer/$1-$2" env TOE_TEST_BYTES="${TOE_TEST_BYTES:-$3}" ./transfer.sh "$1" "$2"
 }
 
 # The tests themselves, on the TCP that AF_TOE is judged against.
