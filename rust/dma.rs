@@ -289,7 +289,8 @@ fn raw<C: kernel::device::DeviceContext>(dev: &Device<C>) -> *mut b::device {
 
 /// A packet that a device is to read.
 pub(crate) struct MappedPacket {
-    mappings: [Option<Mapping>; Self::MAX_PIECES],
+    linear: Option<Mapping>,
+    fragments: KVec<Mapping>,
     packet: SkBuff,
 }
 
@@ -300,7 +301,8 @@ impl MappedPacket {
     /// Maps all of `packet`; gives it back if that can't be done.
     pub(crate) fn new(dev: &Device<Bound>, packet: SkBuff) -> Result<Self, SkBuff> {
         let mut this = Self {
-            mappings: [const { None }; Self::MAX_PIECES],
+            linear: None,
+            fragments: KVec::new(),
             packet,
         };
         match this.map(dev) {
@@ -310,30 +312,46 @@ impl MappedPacket {
     }
 
     fn map(&mut self, dev: &Device<Bound>) -> Result {
-        let pieces = usize::from(self.packet.tx_info().pieces);
-        let slots = self.mappings.get_mut(..pieces).ok_or(EINVAL)?;
-        for (number, slot) in slots.iter_mut().enumerate() {
-            let (page, offset, len) = self.packet.piece(number as u16)?;
-            if len == 0 {
-                continue;
+        let pieces = self.packet.tx_info().pieces;
+        if usize::from(pieces) > Self::MAX_PIECES {
+            return Err(EINVAL);
+        }
+        self.linear = self.map_piece(dev, 0)?;
+        if pieces > 1 {
+            self.fragments
+                .reserve(usize::from(pieces) - 1, GFP_ATOMIC)?;
+        }
+        for number in 1..pieces {
+            if let Some(mapping) = self.map_piece(dev, number)? {
+                self.fragments.push(mapping, GFP_ATOMIC)?;
             }
-            // SAFETY: The packet is kept, and dropped after its mappings.
-            *slot = Some(unsafe {
-                Mapping::new(
-                    dev,
-                    page.as_ptr(),
-                    offset as usize,
-                    len as usize,
-                    DataDirection::ToDevice,
-                )
-            }?);
         }
         Ok(())
     }
 
+    /// Maps one piece; `None` if it is empty.
+    #[inline]
+    fn map_piece(&self, dev: &Device<Bound>, number: u16) -> Result<Option<Mapping>> {
+        let (page, offset, len) = self.packet.piece(number)?;
+        if len == 0 {
+            return Ok(None);
+        }
+        // SAFETY: The packet is kept, and dropped after its mappings.
+        let mapping = unsafe {
+            Mapping::new(
+                dev,
+                page.as_ptr(),
+                offset as usize,
+                len as usize,
+                DataDirection::ToDevice,
+            )
+        }?;
+        Ok(Some(mapping))
+    }
+
     /// The pieces, in order.
     pub(crate) fn pieces(&self) -> impl Iterator<Item = Piece> + '_ {
-        self.mappings.iter().flatten().map(|mapping| Piece {
+        Iterator::chain(self.linear.iter(), self.fragments.iter()).map(|mapping| Piece {
             address: mapping.address,
             len: mapping.len as u32,
         })
@@ -342,7 +360,7 @@ impl MappedPacket {
     /// Frees the packet, which was sent.
     #[inline]
     pub(crate) fn consume(self, bh: &BhDisabled) {
-        drop(self.mappings);
+        drop((self.linear, self.fragments));
         self.packet.consume(bh);
     }
 }
