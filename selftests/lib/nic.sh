@@ -36,6 +36,7 @@ nic_link() {
 	while [ $# -gt 0 ]; do
 		case $1 in
 		delay) command+=" delay=$(microseconds "$2")" ;;
+		rate) command+=" rate=${2%mbit}" ;;
 		loss | duplicate | corrupt | reorder) command+=" $1=$(millionths "$2")" ;;
 		[0-9]*) set -- "" "$@" ;;	# a correlation, which the model knows none of
 		*) echo "the model's link knows no $1" >&2; return 1 ;;
