@@ -366,6 +366,16 @@ impl InnerSocket {
         to_result(ret).map(|()| ret as usize)
     }
 
+    /// As [`sendmsg`](Self::sendmsg), without waiting for room: `EAGAIN` if there is none.
+    pub(crate) fn sendmsg_now(&self, msg: &mut SendMsg<'_>) -> Result<usize> {
+        msg.without_waiting(|msg| self.sendmsg(msg))
+    }
+
+    /// As [`recvmsg`](Self::recvmsg), without waiting for data: `EAGAIN` if there is none.
+    pub(crate) fn recvmsg_now(&self, msg: &mut RecvMsg<'_>) -> Result<usize> {
+        msg.without_waiting(|msg| self.recvmsg(msg))
+    }
+
     /// `recvmsg(2)` with the caller's message; returns how many bytes were given.
     pub(crate) fn recvmsg(&self, msg: &mut RecvMsg<'_>) -> Result<usize> {
         let recvmsg = self.ops().recvmsg.ok_or(EOPNOTSUPP)?;

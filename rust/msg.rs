@@ -77,6 +77,15 @@ impl<'a> SendMsg<'a> {
         unsafe { IovIterSource::from_raw(ptr::from_mut(&mut self.msg.msg_iter).cast()) }
     }
 
+    /// Calls `f` with the same message, of a call that doesn't wait.
+    pub(crate) fn without_waiting<R>(&mut self, f: impl FnOnce(&mut Self) -> R) -> R {
+        let flags = self.msg.msg_flags;
+        self.msg.msg_flags |= b::MSG_DONTWAIT;
+        let result = f(self);
+        self.msg.msg_flags = flags;
+        result
+    }
+
     /// The C message and its length, to pass it on.
     pub(super) fn as_raw(&mut self) -> (*mut b::msghdr, usize) {
         (ptr::from_mut(self.msg), self.len)
@@ -131,6 +140,15 @@ impl<'a> RecvMsg<'a> {
         // SAFETY: By the type invariant the iterator is a destination and ours; kernel's binding and ours are of the same C
         // type.
         unsafe { IovIterDest::from_raw(ptr::from_mut(&mut self.msg.msg_iter).cast()) }
+    }
+
+    /// Calls `f` with the same message, of a call that doesn't wait.
+    pub(crate) fn without_waiting<R>(&mut self, f: impl FnOnce(&mut Self) -> R) -> R {
+        let flags = self.flags;
+        self.flags = MsgFlags(flags.0 & !b::MSG_WAITALL | b::MSG_DONTWAIT);
+        let result = f(self);
+        self.flags = flags;
+        result
     }
 
     /// The C message, its length and the call's flags, to pass it on.

@@ -192,7 +192,9 @@ for test in netdev_deleted{,__in_use} device_removed__{in_use,while_closing,opti
 	ktap_test "$test" event toe tcp "$test"
 	ktap_test "${test}_client" event tcp toe "$test"
 done
-ktap_test device_removed event toe tcp device_removed
+for test in device_removed device_returns; do
+	ktap_test "$test" event toe tcp "$test"
+done
 
 # options SERVER CLIENT 4|6: reach the wire when they are set after the hand-over
 options() {

@@ -156,6 +156,53 @@ TEST(device_removed)
 	expect_echo(&pair);
 }
 
+static void expect_returned(const struct net_pair *pair)
+{
+	for (int i = 0; i < 50 && !net_listed(pair->ut, ".path == \"offloaded\""); i++) {
+		poll(NULL, 0, 100);
+		expect_echo(pair);
+	}
+	EXPECT_TRUE(net_listed(pair->ut, ".path == \"offloaded\""));
+}
+
+/* When a device is there again, connections return to it: idle, in use, and with somebody waiting in recv(). */
+TEST(device_returns)
+{
+	struct net_pair pair = net_pair(), busy = net_pair(), waiting = net_pair();
+	size_t sent;
+	char data[6];
+
+	if (!net.offloaded)
+		test_skip("for devices");
+	for (int i = 0; i < 3; i++) {
+		expect_echo(&pair);
+		net_send_all(busy.peer, "unread", 6);
+		sent = fill(busy.ut);
+		if (!fork()) {
+			poll(NULL, 0, 200);
+			forced();
+			run("ip netns exec %s toetool dev add toe0", ns(false));
+			poll(NULL, 0, 500);
+			net_send_all(waiting.peer, "awake", 5);
+			_exit(0);
+		}
+		net_recv_all(waiting.ut, data, 5);
+		EXPECT_EQ(0, memcmp("awake", data, 5));
+		expect_returned(&pair);
+		expect_returned(&waiting);
+		net_recv_all(busy.ut, data, 6);
+		EXPECT_EQ(0, memcmp("unread", data, 6));
+		for (char buf[65536]; sent; ) {
+			ssize_t n = recv(busy.peer, buf, sizeof(buf) < sent ? sizeof(buf) : sent, 0);
+
+			ASSERT_GE(n, 1);
+			sent -= n;
+		}
+		expect_echo(&busy);
+		expect_returned(&busy);
+	}
+}
+
 /* Somebody waits in recv(), data waits to be read and more to be sent than fits. */
 TEST(device_removed__in_use)
 {

@@ -5,6 +5,7 @@ use super::{
     soft::{Flows, SoftDevice},
     Device, Kind, Removal,
 };
+use crate::driver::family::device_appeared;
 use crate::net::{
     context::rcu_barrier,
     errno::EOPNOTSUPP,
@@ -101,6 +102,8 @@ impl Registry {
         }
         devices.reserve(1, GFP_KERNEL)?;
         devices.push(new()?, GFP_KERNEL)?;
+        drop(devices);
+        device_appeared();
         Ok(())
     }
 

@@ -141,7 +141,7 @@ impl ToeSocket {
     }
 
     /// Hands the connection over to a device, if that is possible.
-    fn offload(
+    pub(super) fn offload(
         sock: &Sock<Self>,
         guard: &mut SockGuard<'_>,
         inner: &Arc<InnerSocket>,

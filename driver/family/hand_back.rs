@@ -10,7 +10,10 @@ use crate::{
         uapi,
     },
 };
-use kernel::{prelude::*, sync::Arc};
+use kernel::{
+    prelude::*,
+    sync::{atomic::Relaxed, Arc},
+};
 
 impl ToeSocket {
     /// Has the inner socket serve `connection` from now on, which is or was the one of `sock`. Sleeps, as long as the program
@@ -28,6 +31,8 @@ impl ToeSocket {
         // Else the program is closing the socket, and the inner socket closes with it.
         if this.phase() == Phase::Offloaded {
             inner.set_events(events.clone());
+            // Before the slot is empty, for who sees that then looks here.
+            this.handed_back.store(true, Relaxed);
             Self::fall_back(&this, Reason::DeviceLost);
             this.connection.clear(&mut guard);
             Self::catch_up(sock, &inner);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Sending and receiving on an offloaded connection, through its payload buffers.
 
-use super::{stream::Stream, Phase, ToeSocket};
+use super::{after, stream::Stream, Call, Phase, ToeSocket};
 use crate::net::{
     errno::{ENOTCONN, EOPNOTSUPP},
     msg::{MsgFlags, RecvMsg, SendMsg},
@@ -9,21 +9,12 @@ use crate::net::{
 };
 use kernel::prelude::*;
 
-/// What a call returns that moved `before` bytes and then ended in `result`.
-fn after(before: usize, result: Result<usize>) -> Result<usize> {
-    match result {
-        Ok(n) => Ok(before + n),
-        Err(_) if before > 0 => Ok(before),
-        error => error,
-    }
-}
-
 impl ToeSocket {
     /// `sendmsg(2)`: appends to the transmit buffer, waiting for room.
-    pub(super) fn send(sock: &Sock<Self>, msg: &mut SendMsg<'_>) -> Result<usize> {
+    pub(super) fn send(sock: &Sock<Self>, msg: &mut SendMsg<'_>) -> Call {
         let flags = msg.flags();
         if flags.intersects(MsgFlags::OOB) {
-            return Err(EOPNOTSUPP.into());
+            return Call::Done(Err(EOPNOTSUPP.into()));
         }
         let mut timeout = sock.send_timeout(flags.intersects(MsgFlags::DONTWAIT));
         let this = sock.data();
@@ -32,8 +23,7 @@ impl ToeSocket {
         let result = loop {
             let Some(connection) = this.connection.get(&guard) else {
                 // Handed back meanwhile, with what was appended.
-                drop(guard);
-                return after(sent, Self::send_inner(sock, msg));
+                return Call::Moved(sent);
             };
             let stream = connection.stream();
             if let Err(e) = Self::may_send(sock, stream) {
@@ -57,10 +47,10 @@ impl ToeSocket {
                 Err(e) => break Err(e),
             }
         };
-        match result {
+        Call::Done(match result {
             Err(e) if sent == 0 => Err(sock.send_error(flags, e)),
             _ => Ok(sent),
-        }
+        })
     }
 
     /// Whether the socket still takes data.
@@ -84,13 +74,13 @@ impl ToeSocket {
     }
 
     /// `recvmsg(2)`: takes from the receive buffer, waiting for data.
-    pub(super) fn receive(sock: &Sock<Self>, msg: &mut RecvMsg<'_>) -> Result<usize> {
+    pub(super) fn receive(sock: &Sock<Self>, msg: &mut RecvMsg<'_>) -> Call {
         let flags = msg.flags();
         if flags.intersects(MsgFlags::OOB) {
-            return Err(EINVAL);
+            return Call::Done(Err(EINVAL));
         }
         if flags.intersects(MsgFlags::ERRQUEUE) {
-            return Err(EAGAIN);
+            return Call::Done(Err(EAGAIN));
         }
         let mut timeout = sock.recv_timeout(flags.intersects(MsgFlags::DONTWAIT));
         let target = sock.recv_low_water(flags.intersects(MsgFlags::WAITALL), msg.len());
@@ -101,12 +91,8 @@ impl ToeSocket {
         loop {
             let Some(connection) = this.connection.get(&guard) else {
                 // Handed back meanwhile, with what wasn't read.
-                drop(guard);
-                if peek && received > 0 {
-                    return Ok(received);
-                }
                 msg.received(received);
-                return after(received, Self::receive_inner(sock, msg));
+                return Call::Moved(received);
             };
             let stream = connection.stream();
             // Looked at before the data: what came before the end is in the buffer by then.
@@ -128,25 +114,27 @@ impl ToeSocket {
                 }
                 received += copied;
                 if copied < wanted {
-                    return if received > 0 {
+                    return Call::Done(if received > 0 {
                         Ok(received)
                     } else {
                         Err(EFAULT)
-                    };
+                    });
                 }
             }
             if received >= target || received == msg.len() || peer_closed {
-                return Ok(received);
+                return Call::Done(Ok(received));
             }
             if received > 0 && (ended || sock.has_error()) {
-                return Ok(received);
+                return Call::Done(Ok(received));
             }
-            sock.take_error()?;
+            if let Err(e) = sock.take_error() {
+                return Call::Done(Err(e));
+            }
             if ended {
-                return match this.phase() {
+                return Call::Done(match this.phase() {
                     Phase::Disconnected => Err(ENOTCONN.into()),
                     _ => Ok(0),
-                };
+                });
             }
             let skip = if peek { received } else { 0 };
             let connection = connection.arc();
@@ -160,7 +148,7 @@ impl ToeSocket {
                     || sock.shut().contains(Shut::RECV)
             });
             if let Err(e) = waited {
-                return if received > 0 { Ok(received) } else { Err(e) };
+                return Call::Done(after(received, Err(e)));
             }
         }
     }

@@ -11,6 +11,7 @@ mod info;
 mod io;
 mod options;
 mod release;
+mod returning;
 mod sockets;
 pub(crate) mod stream;
 mod wakeup;
@@ -42,6 +43,7 @@ use kernel::{
     uaccess::{UserPtr, UserSlice},
 };
 use options::Replay;
+pub(crate) use returning::device_appeared;
 pub(crate) use sockets::{Carrier, Sockets, SOCKETS};
 
 /// How far a socket has come.
@@ -87,6 +89,10 @@ pub(crate) struct ToeSocket {
     connection: SocketSlot<Connection>,
     /// Why it is [`Phase::Fallback`]; one more than the reason's place in [`Reason::ALL`].
     reason: Atomic<u32>,
+    /// The connection was handed back, and may return to a device.
+    handed_back: Atomic<bool>,
+    /// Calls in which it is still to be tried whether it can.
+    attempts: Atomic<u32>,
     /// By which it is listed, 0 if it isn't.
     number: Atomic<u64>,
     #[pin]
@@ -98,6 +104,23 @@ static FAMILY: Family<ToeSocket> = Family::new(c"TOE", uapi::IPPROTO_TOE, &crate
 /// Makes the family known to the socket layer, under the number `pf`; errors as [`Registration::new`].
 pub(crate) fn register(pf: c_int) -> Result<Registration<ToeSocket>> {
     Registration::new(pf)
+}
+
+/// How far one who serves a connection has brought a call of the program's.
+enum Call {
+    /// To its end.
+    Done(Result<usize>),
+    /// So many bytes; the connection goes on elsewhere, and the call with it.
+    Moved(usize),
+}
+
+/// What a call returns that moved `before` bytes and then ended in `result`.
+fn after(before: usize, result: Result<usize>) -> Result<usize> {
+    match result {
+        Ok(n) => Ok(before + n),
+        Err(_) if before > 0 => Ok(before),
+        error => error,
+    }
 }
 
 impl ToeSocket {
@@ -146,6 +169,8 @@ impl StreamSocket for ToeSocket {
             },
             connection: SocketSlot::new(sk),
             reason: Atomic::new(0),
+            handed_back: Atomic::new(false),
+            attempts: Atomic::new(0),
             number: Atomic::new(0),
             replay <- Replay::new(sk.family() == uapi::AF_TOE),
         })
@@ -224,10 +249,20 @@ impl StreamSocket for ToeSocket {
         if !this.connection.is_filled() {
             Self::established_before(sock, msg.flags())?;
         }
-        if this.connection.is_filled() {
-            return Self::send(sock, msg);
+        let mut before = 0;
+        loop {
+            let call = if this.connection.is_filled() {
+                Self::send(sock, msg)
+            } else if this.handed_back.load(Relaxed) {
+                Self::send_handed_back(sock, msg)
+            } else {
+                Call::Done(Self::send_inner(sock, msg))
+            };
+            match call {
+                Call::Done(result) => return after(before, result),
+                Call::Moved(sent) => before += sent,
+            }
         }
-        Self::send_inner(sock, msg)
     }
 
     fn recvmsg(sock: &Sock<Self>, msg: &mut RecvMsg<'_>) -> Result<usize> {
@@ -235,10 +270,25 @@ impl StreamSocket for ToeSocket {
         if !this.connection.is_filled() {
             Self::established_before(sock, msg.flags())?;
         }
-        if this.connection.is_filled() {
-            return Self::receive(sock, msg);
+        let to_the_end =
+            msg.flags().intersects(MsgFlags::WAITALL) && !msg.flags().intersects(MsgFlags::PEEK);
+        let mut before = 0;
+        loop {
+            let call = if this.connection.is_filled() {
+                Self::receive(sock, msg)
+            } else if this.handed_back.load(Relaxed) {
+                Self::receive_handed_back(sock, msg)
+            } else {
+                Call::Done(Self::receive_inner(sock, msg))
+            };
+            match call {
+                Call::Done(result) => return after(before, result),
+                Call::Moved(received) => before += received,
+            }
+            if before > 0 && !to_the_end {
+                return Ok(before);
+            }
         }
-        Self::receive_inner(sock, msg)
     }
 }
 

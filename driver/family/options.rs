@@ -93,19 +93,21 @@ impl ToeSocket {
         }
         let this = sock.data();
         let connection = this.connection.share();
-        // The inner socket of an offloaded connection must not send probes of its own.
-        if connection.is_none() || (level, name) != (uapi::SOL_SOCKET, uapi::SO_KEEPALIVE) {
+        let is_keepalive = (level, name) == (uapi::SOL_SOCKET, uapi::SO_KEEPALIVE);
+        if !is_keepalive {
             this.inner()?.setsockopt(level, name, value)?;
         }
         if level == uapi::SOL_SOCKET {
             sock.set_generic_option(name, value)?;
         }
-        if let Some(connection) = connection {
+        // The device that has the connection, or got it meanwhile.
+        if let Some(connection) = connection.or_else(|| this.connection.share()) {
             Self::tell(sock, &connection, (level, name), value);
-            if (level, name) == (uapi::SOL_SOCKET, uapi::SO_KEEPALIVE)
-                && !this.connection.is_filled()
-            {
-                // Handed back meanwhile.
+        }
+        if is_keepalive {
+            let _guard = sock.lock();
+            // The inner socket of an offloaded connection must not send probes of its own.
+            if !this.connection.is_filled() {
                 Self::set_inner_keepalive(sock, &*this.inner()?);
             }
         }

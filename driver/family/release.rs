@@ -16,8 +16,10 @@ impl ToeSocket {
         let this = sock.data();
         let guard = sock.lock();
         let Some(connection) = this.connection.get(&guard) else {
-            drop(guard);
-            return this.inner()?.shutdown(shut);
+            // Not unlocked, or the connection might return to a device meanwhile.
+            this.inner()?.shutdown(shut)?;
+            sock.add_shut(shut);
+            return Ok(());
         };
         if connection.stream().closed() {
             return Err(ENOTCONN.into());

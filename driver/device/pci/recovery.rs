@@ -7,7 +7,7 @@
 
 use super::{device::Offload, Request};
 use crate::{
-    driver::WORK,
+    driver::{family::device_appeared, WORK},
     net::{
         device_abi::{self as abi, reg},
         netdevice::Rtnl,
@@ -116,6 +116,7 @@ impl WorkItem for Watch {
         this.lost.store(recovered.is_err(), Relaxed);
         if recovered.is_ok() {
             this.offload.resets.add(1);
+            device_appeared();
         }
     }
 }
