@@ -35,6 +35,8 @@ impl ToeSocket {
             this.handed_back.store(true, Relaxed);
             Self::fall_back(&this, Reason::DeviceLost);
             this.connection.clear(&mut guard);
+            // It would hold the socket until it is freed itself.
+            connection.stream().disown();
             Self::catch_up(sock, &inner);
         }
         // Not after the socket is unlocked: closing the inner socket is the program's part, which may linger.
