@@ -42,6 +42,7 @@ if [ "$TOE_DEVICE" != none ]; then
 	ktap_suite sockets/toe-tcp-fallback ./sockets.sh toe tcp 4 fallback
 	ktap_suite sockets/tcp-toe-fallback ./sockets.sh tcp toe 6 fallback
 	ktap_suite tools ./tools.sh
+	ktap_suite handback ./handback.sh
 fi
 
 # Netdevs that no NIC is needed for.
@@ -50,7 +51,6 @@ if [ "$TOE_DEVICE" = soft ]; then
 	ktap_suite loopback/toe-tcp ./loopback.sh toe tcp transfer
 	ktap_suite loopback/tcp-toe ./loopback.sh tcp toe transfer
 	ktap_suite devices ./devices.sh
-	ktap_suite handback ./handback.sh
 fi
 
 ktap_part "$part"
