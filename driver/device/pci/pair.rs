@@ -143,14 +143,14 @@ impl Pair {
         let registers = &self.nic.registers;
         let setup = {
             let bh = BhDisabled::new();
-            let mut transmit = self.transmit.lock(&bh);
-            transmit.sq.clear();
-            transmit.stopped = false;
-            let mut receive = self.receive.lock(&bh);
-            *receive = Receive {
+            // Not both locks at once: what is received under one may send under the other.
+            *self.receive.lock(&bh) = Receive {
                 head: 0,
                 begun: None,
             };
+            let mut transmit = self.transmit.lock(&bh);
+            transmit.sq.clear();
+            transmit.stopped = false;
             PairSetup {
                 sq: transmit.sq.ring().address(),
                 rq: self.rq.address(),
