@@ -2,10 +2,12 @@
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sched.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "harness.h"
@@ -267,6 +269,16 @@ void net_recv_all(int fd, void *buf, size_t len)
 	}
 }
 
+/* What was sent and isn't acknowledged. */
+static int in_flight(int fd)
+{
+	int unacknowledged, unsent;
+
+	ASSERT_EQ(0, ioctl(fd, SIOCOUTQ, &unacknowledged));
+	ASSERT_EQ(0, ioctl(fd, SIOCOUTQNSD, &unsent));
+	return unacknowledged - unsent;
+}
+
 size_t net_fill(const struct net_pair *pair)
 {
 	static char buf[65536];
@@ -283,6 +295,8 @@ size_t net_fill(const struct net_pair *pair)
 			quiet = 0;
 		}
 		EXPECT_FAIL(EAGAIN, n);
+		if (in_flight(pair->ut))
+			quiet = 0;
 		poll(NULL, 0, 100);
 	}
 	return total;
