@@ -121,17 +121,6 @@ vlan_of_a_device() {
 		ends toe tcp 4 && all_offloaded 1 ./transfer -n 8M && nothing_taken
 }
 
-# until_true COMMAND...: tries it for a few seconds
-until_true() {
-	local try
-	for ((try = 0; try < 50; try++)); do
-		"$@" && return
-		sleep 0.1
-	done
-	echo "in vain: $*"
-	return 1
-}
-
 # udp_answered TEXT: a datagram with it to the server comes back
 udp_answered() {
 	[ "$(in_client socat -t 1 - UDP:10.77.0.1:7070 <<<"$1")" = "$1" ]

@@ -21,28 +21,8 @@ resets() {
 	counters "$NIC_NS" event resets
 }
 
-# until COMMAND...: tries it for half a minute
-until_true() {
-	local try
-	for ((try = 0; try < 300; try++)); do
-		"$@" && return
-		sleep 0.1
-	done
-	echo "in vain: $*"
-	return 1
-}
-
-# some_time MS: at random, up to that
-some_time() {
-	sleep "$(printf '0.%06d' $((RANDOM * $1 * 1000 / 32768)))"
-}
-
 more_resets_than() {
 	[ "$(resets)" -gt "$1" ]
-}
-
-lost() {
-	counters "$NIC_NS" fallback device-lost
 }
 
 more_offloaded_than() {
@@ -77,7 +57,7 @@ survives() {
 	unset TOE_TEST_SERVER_NS TOE_TEST_CLIENT_NS
 	before=$(resets)
 	offloaded=$(offloaded_connections "$NIC_NS")
-	lost=$(lost)
+	lost=$(lost_connections "$NIC_NS")
 	if [ "$role" = server ]; then
 		end_here server "${options[@]}" &
 		here=$!
@@ -99,8 +79,9 @@ survives() {
 		at "$OUTSIDE" cat /tmp/output
 		status=1
 	fi
-	if [ "$(lost)" -ne $((lost + 1)) ]; then
-		echo "$(($(lost) - lost)) connections were handed back"
+	lost=$(($(lost_connections "$NIC_NS") - lost))
+	if [ "$lost" -ne 1 ]; then
+		echo "$lost connections were handed back"
 		status=1
 	fi
 	return "$status"

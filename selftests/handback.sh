@@ -11,25 +11,9 @@ cd "$(dirname "$0")" || exit 1
 # The link is what limits a transfer here, and it must last until the devices are gone.
 unset TOE_TEST_DIVISOR
 
-# lost NAMESPACE: connections that were handed back
-lost() {
-	counters "$1" fallback device-lost
-}
-
-# until_offloaded NAMESPACE COUNT: wait for that many hand-overs
-until_offloaded() {
-	local try
-	for ((try = 0; try < 200; try++)); do
-		[ "$(offloaded_connections "$1")" -ge "$2" ] && return
-		sleep 0.05
-	done
-	echo "$1: $(offloaded_connections "$1") connections were offloaded, not $2"
-	return 1
-}
-
-# some_time: up to half a second, at random
-some_time() {
-	sleep "0.$((RANDOM % 400 + 100))"
+# is_offloaded NAMESPACE: whether a connection was handed over there
+is_offloaded() {
+	[ "$(offloaded_connections "$1")" -ge 1 ]
 }
 
 # take_off: every device there is
@@ -37,28 +21,35 @@ take_off() {
 	local ns
 	for ns in "$SERVER_NS:$TOE_TEST_SERVER" "$CLIENT_NS:$TOE_TEST_CLIENT"; do
 		[ "${ns#*:}" = tcp ] && continue
-		until_offloaded "${ns%:*}" 1 && some_time && ip netns exec "${ns%:*}" toetool dev del "$LINK" --force || return
+		until_true is_offloaded "${ns%:*}" && some_time 500 && ip netns exec "${ns%:*}" toetool dev del "$LINK" --force || return
 	done
 }
 
-# completes SERVER CLIENT 4|6 NETEM TRANSFER-ARGUMENTS...: a transfer, over a link that is slow enough for it to be under
-# way when the devices are taken off
-completes() {
-	local server=$1 client=$2 ip=$3 netem=$4 before transfer devices=0
-	shift 4
+# transfers_while COMMAND SERVER CLIENT 4|6 NETEM TRANSFER-ARGUMENTS...: a transfer, over a link that is slow enough for it
+# to be under way when the command, which gets its PID, takes devices off; says how often connections were handed back
+transfers_while() {
+	local command=$1 server=$2 client=$3 ip=$4 netem=$5 before transfer status=0
+	shift 5
 	topo_up 1500 && ends "$server" "$client" "$ip" || return
 	# shellcheck disable=SC2086	# words are meant
 	topo_netem $netem || return
-	before=$(lost "$SERVER_NS")
-	[ "$server" = tcp ] || devices=$((devices + 1))
-	[ "$client" = tcp ] || devices=$((devices + 1))
+	before=$(lost_connections "$SERVER_NS")
 	./transfer "$@" &
 	transfer=$!
-	take_off || devices=-1
-	wait "$transfer" || return
-	[ "$(lost "$SERVER_NS")" -eq $((before + devices)) ] && return
-	echo "$(($(lost "$SERVER_NS") - before)) connections were handed back, not $devices"
-	return 1
+	"$command" "$transfer" || status=1
+	wait "$transfer" || status=1
+	handed_back=$(($(lost_connections "$SERVER_NS") - before))
+	echo "$handed_back times handed back"
+	return "$status"
+}
+
+# completes SERVER CLIENT...: as transfers_while, when every device is taken off
+completes() {
+	local devices=2 end
+	for end in "$1" "$2"; do
+		[ "$end" != tcp ] || devices=$((devices - 1))
+	done
+	transfers_while take_off "$@" && [ "$handed_back" -eq "$devices" ]
 }
 
 for mode in block level edge; do
@@ -84,28 +75,17 @@ flap() {
 	while [ -d "/proc/$1" ]; do
 		for ns in "$SERVER_NS:$TOE_TEST_SERVER" "$CLIENT_NS:$TOE_TEST_CLIENT"; do
 			[ "${ns#*:}" = tcp ] && continue
-			some_time
+			some_time 500
 			ip netns exec "${ns%:*}" toetool dev del "$LINK" --force || return
-			some_time
+			some_time 500
 			dev_add "${ns%:*}" "$LINK" || return
 		done
 	done
 }
 
-# returns SERVER CLIENT 4|6 NETEM TRANSFER-ARGUMENTS...: as completes, with devices that come and go
+# returns SERVER CLIENT...: as transfers_while, when devices come and go
 returns() {
-	local server=$1 client=$2 ip=$3 netem=$4 before transfer status=0
-	shift 4
-	topo_up 1500 && ends "$server" "$client" "$ip" || return
-	# shellcheck disable=SC2086	# words are meant
-	topo_netem $netem || return
-	before=$(lost "$SERVER_NS")
-	./transfer "$@" &
-	transfer=$!
-	flap "$transfer" || status=1
-	wait "$transfer" || status=1
-	echo "$(($(lost "$SERVER_NS") - before)) times handed back"
-	[ "$(lost "$SERVER_NS")" -gt "$((before + 1))" ] && return "$status"
+	transfers_while flap "$@" && [ "$handed_back" -gt 1 ]
 }
 
 for mode in block level edge; do

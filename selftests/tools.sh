@@ -71,22 +71,13 @@ with_listener() {
 	local server client status
 	setsid ip netns exec "$SERVER_NS" toe_run socat -u TCP-LISTEN:7777,reuseaddr,fork EXEC:'sleep 60' &>/dev/null &
 	server=$!
-	server_wait json 'any(.[]; .local_port == 7777 and .state == "listen")' toetool conn || return
+	until_true json 'any(.[]; .local_port == 7777 and .state == "listen")' toetool conn || return
 	setsid ip netns exec "$CLIENT_NS" socat -u EXEC:'sleep 60' TCP:10.77.0.1:7777 &>/dev/null &
 	client=$!
-	server_wait json 'any(.[]; .local_port == 7777 and .state == "established")' toetool conn && "$@"
+	until_true json 'any(.[]; .local_port == 7777 and .state == "established")' toetool conn && "$@"
 	status=$?
 	kill -- "-$server" "-$client"
 	return "$status"
-}
-
-server_wait() {
-	local try
-	for ((try = 0; try < 100; try++)); do
-		"$@" >/dev/null && return
-		sleep 0.1
-	done
-	"$@"
 }
 
 conn_filters() {
@@ -145,9 +136,9 @@ conn_captured() {
 	ends toe tcp 4 || return
 	in_server tcpdump -i "$LINK" -n -l --immediate-mode tcp >"$capture" 2>"$capture.log" &
 	pid=$!
-	server_wait grep -q listening "$capture.log" && ./transfer -n 1M &&
-		server_wait [ "$(grep -c '> 10.77.0.1.*length [1-9]' "$capture")" -gt 10 ] &&
-		server_wait [ "$(grep -c '10.77.0.1.* > .*length [1-9]' "$capture")" -gt 10 ]
+	until_true grep -q listening "$capture.log" && ./transfer -n 1M &&
+		until_true [ "$(grep -c '> 10.77.0.1.*length [1-9]' "$capture")" -gt 10 ] &&
+		until_true [ "$(grep -c '10.77.0.1.* > .*length [1-9]' "$capture")" -gt 10 ]
 	local status=$?
 	kill "$pid"
 	rm "$capture" "$capture.log"

@@ -4,6 +4,8 @@
 # outside. What a NIC's model takes on its control socket it is told by the virtio
 # port called nic0 or nic1.
 
+. "$(dirname "${BASH_SOURCE[0]}")/virtio.sh"
+
 # nics: the NICs' netdevs in this namespace, the one of the lowest slot first
 nics() {
 	local netdev
@@ -15,19 +17,14 @@ nics() {
 
 # nic_command NUMBER COMMAND...: has the NIC's model do that
 nic_command() {
-	local number=$1 port reply
+	local number=$1 device port reply
 	shift
-	for port in /sys/class/virtio-ports/*; do
-		[ "$(cat "$port/name")" = "nic$number" ] || continue
-		exec {port}<>"/dev/${port##*/}"
-		echo "$*" >&"$port"
-		read -r -t 10 reply <&"$port"
-		exec {port}>&-
-		[ "$reply" = ok ] || { echo "nic$number: $*: $reply" >&2; return 1; }
-		return
-	done
-	echo "there is no NIC $number that can be told" >&2
-	return 1
+	device=$(virtio_port "nic$number") || { echo "there is no NIC $number that can be told" >&2; return 1; }
+	exec {port}<>"$device"
+	echo "$*" >&"$port"
+	read -r -t 10 reply <&"$port"
+	exec {port}>&-
+	[ "$reply" = ok ] || { echo "nic$number: $*: $reply" >&2; return 1; }
 }
 
 # nic_link [NETEM-ARGUMENTS...]: the wire does both ways what netem would do

@@ -11,6 +11,8 @@
 # tested: one line of shell; answered by a line with the exit status and two
 # lengths, and then output and errors.
 
+. "$(dirname "$0")/virtio.sh"
+
 PORT=outside
 
 serve() {
@@ -24,12 +26,9 @@ serve() {
 	done
 }
 
-# The virtio port that connects to the outside.
+# port: the virtio port that connects to the outside
 port() {
-	local port
-	for port in /sys/class/virtio-ports/*; do
-		[ "$(cat "$port/name")" = "$PORT" ] && echo "/dev/${port##*/}" && return
-	done
+	virtio_port "$PORT" && return
 	echo "nobody is outside: scripts/vm needs --outside" >&2
 	return 1
 }

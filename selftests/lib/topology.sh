@@ -7,6 +7,7 @@
 : "${TOE_DEVICE:=soft}"		# kind of device under test; none: kernel TCP only
 export TOE_DEVICE
 
+. "$(dirname "${BASH_SOURCE[0]}")/wait.sh"
 . "$(dirname "${BASH_SOURCE[0]}")/nic.sh"
 
 SERVER_NS=toe_a
@@ -179,6 +180,11 @@ kernel_segments() {
 # offloaded_connections NAMESPACE: handed over to a device so far
 offloaded_connections() {
 	counters "$1" event offloaded
+}
+
+# lost_connections NAMESPACE: handed back by devices so far
+lost_connections() {
+	counters "$1" fallback device-lost
 }
 
 # datapath_bytes NAMESPACE: payload that devices received and sent so far, each
