@@ -59,93 +59,86 @@ impl Connection {
         inner: &Arc<InnerSocket>,
         owner: ARef<Sock<ToeSocket>>,
     ) -> Result<Arc<Self>, Reason> {
-        hand_over(inner, owner)
-    }
-}
-
-fn hand_over(
-    inner: &Arc<InnerSocket>,
-    owner: ARef<Sock<ToeSocket>>,
-) -> Result<Arc<Connection>, Reason> {
-    if !sysctl::enabled() {
-        return Err(Reason::Disabled);
-    }
-    let mut moving = Moving::new(inner)?;
-    let route = Route::of(inner, moving.snapshot())?;
-    let buffers = new_buffers(inner.sk(), moving.snapshot())?;
-    let tuple = tuple(moving.snapshot());
-    let mut claim = route.device.claim(&tuple)?;
-
-    // What arrives from now on is held back, what arrived before is in the socket.
-    moving.refresh()?;
-    let snapshot = moving.snapshot();
-    let unread = copy_unread(&moving, &buffers)?;
-    let mss = route.max_mss();
-    let mut congestion = congestion(snapshot, mss);
-    let path = route.path(inner, &route.dst, mss)?;
-    let config = config(
-        snapshot,
-        tuple,
-        path,
-        &buffers,
-        unread,
-        congestion.policy().cwnd(),
-    );
-    let ack_owed = snapshot.ack_owed();
-    let marks = Marks {
-        priority: snapshot.priority(),
-        mark: snapshot.mark(),
-    };
-    let dst = route.dst.clone();
-    let state = if snapshot.fin_received() {
-        State::CloseWait
-    } else {
-        State::Established
-    };
-    let connection = Timed::new(
-        Control::new(
-            &config,
-            Stream::new(buffers.clone(), unread, owner),
-            route,
-            Limits::of(inner.sk()),
-            state,
-            congestion,
-        ),
-        GFP_KERNEL,
-    )?;
-    if snapshot.fin_received() {
-        connection.stream().notify(0, 0, true, &BhDisabled::new());
-    }
-    registry::add(&connection)?;
-    let installed = claim.install(Install {
-        config: &config,
-        buffers,
-        events: connection.clone(),
-        dst: Some(dst),
-        marks,
-        moved: Bytes(unread),
-    });
-    let offload = match installed {
-        Ok(offload) => offload,
-        Err(refusal) => {
-            registry::remove(&connection);
-            connection.stream().disown();
-            return Err(refusal.into());
+        if !sysctl::enabled() {
+            return Err(Reason::Disabled);
         }
-    };
-    connection.offload.populate(offload);
-    let frozen = moving.commit();
-    inner.set_events(connection.clone());
-    *connection.frozen.lock(&BhDisabled::new()) = Some(frozen);
-    if ack_owed {
-        connection.command(Command::ACK_NOW);
+        let mut moving = Moving::new(inner)?;
+        let route = Route::of(inner, moving.snapshot())?;
+        let buffers = new_buffers(inner.sk(), moving.snapshot())?;
+        let tuple = tuple(moving.snapshot());
+        let mut claim = route.device.claim(&tuple)?;
+
+        // What arrives from now on is held back, what arrived before is in the socket.
+        moving.refresh()?;
+        let snapshot = moving.snapshot();
+        let unread = copy_unread(&moving, &buffers)?;
+        let mss = route.max_mss();
+        let mut congestion = congestion(snapshot, mss);
+        let path = route.path(inner, &route.dst, mss)?;
+        let config = config(
+            snapshot,
+            tuple,
+            path,
+            &buffers,
+            unread,
+            congestion.policy().cwnd(),
+        );
+        let ack_owed = snapshot.ack_owed();
+        let marks = Marks {
+            priority: snapshot.priority(),
+            mark: snapshot.mark(),
+        };
+        let dst = route.dst.clone();
+        let state = if snapshot.fin_received() {
+            State::CloseWait
+        } else {
+            State::Established
+        };
+        let connection = Timed::new(
+            Control::new(
+                &config,
+                Stream::new(buffers.clone(), unread, owner),
+                route,
+                Limits::of(inner.sk()),
+                state,
+                congestion,
+            ),
+            GFP_KERNEL,
+        )?;
+        if snapshot.fin_received() {
+            connection.stream().notify(0, 0, true, &BhDisabled::new());
+        }
+        registry::add(&connection)?;
+        let installed = claim.install(Install {
+            config: &config,
+            buffers,
+            events: connection.clone(),
+            dst: Some(dst),
+            marks,
+            moved: Bytes(unread),
+        });
+        let offload = match installed {
+            Ok(offload) => offload,
+            Err(refusal) => {
+                registry::remove(&connection);
+                connection.stream().disown();
+                return Err(refusal.into());
+            }
+        };
+        connection.offload.populate(offload);
+        let frozen = moving.commit();
+        inner.set_events(connection.clone());
+        *connection.frozen.lock(&BhDisabled::new()) = Some(frozen);
+        if ack_owed {
+            connection.command(Command::ACK_NOW);
+        }
+        // The first segments may have ended it already, and the device may have failed.
+        connection.order_close();
+        if connection.is_forsaken() {
+            connection.order_hand_back();
+        }
+        Ok(connection)
     }
-    // The first segments may have ended it already, and the device may have failed.
-    connection.order_close();
-    if connection.is_forsaken() {
-        connection.order_hand_back();
-    }
-    Ok(connection)
 }
 
 fn tuple(snapshot: &Snapshot) -> FourTuple {

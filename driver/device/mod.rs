@@ -116,12 +116,10 @@ pub(crate) trait Device: Send + Sync {
 /// How a device is removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Removal {
-    /// By its administrator, if it has no connections.
+    /// If it has no connections.
     Unused,
-    /// By its administrator, whatever becomes of its connections.
+    /// Whatever becomes of its connections: its administrator wants it so, or its netdev goes away.
     Forced,
-    /// Its netdev goes away, or it has failed.
-    Lost,
 }
 
 /// What segments carry that sockets decide.

@@ -199,7 +199,7 @@ impl NetdevObserver for Observer {
     fn unregister(&self, netdev: &NetDevice) {
         if let Some(registry) = DEVICES.get() {
             // Most netdevs are no device.
-            let _ = registry.remove(netdev.net_cookie(), netdev.ifindex(), Removal::Lost);
+            let _ = registry.remove(netdev.net_cookie(), netdev.ifindex(), Removal::Forced);
         }
     }
 }

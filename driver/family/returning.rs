@@ -11,8 +11,9 @@ use super::{Call, Phase, Sockets, ToeSocket, SOCKETS};
 use crate::{
     driver::{control::fallback::Reason, WORK},
     net::{
+        ksocket::InnerSocket,
         msg::{MsgFlags, RecvMsg, SendMsg},
-        sock::{Sock, SockGuard},
+        sock::{Sock, SockGuard, Timeout},
     },
 };
 use kernel::{
@@ -101,37 +102,50 @@ impl ToeSocket {
         this.connection.is_filled()
     }
 
+    /// Calls the inner socket until it no longer would block, waiting in between, in a call of the program's that has
+    /// moved `before` bytes.
+    ///
+    /// # Errors
+    ///
+    /// How the program's call ends or goes on, if the inner socket moved nothing more.
+    fn call_inner(
+        sock: &Sock<Self>,
+        guard: &mut SockGuard<'_>,
+        timeout: &mut Timeout,
+        before: usize,
+        mut call: impl FnMut(&InnerSocket) -> Result<usize>,
+    ) -> Result<usize, Call> {
+        if Self::has_returned(sock, guard) {
+            return Err(Call::Moved(before));
+        }
+        let this = sock.data();
+        let inner = this.inner().map_err(|e| Call::Done(Err(e)))?;
+        let mut result = Err(EAGAIN);
+        let waited = guard.wait_until(timeout, || {
+            if !this.connection.is_filled() {
+                result = call(&inner);
+            }
+            this.connection.is_filled() || result != Err(EAGAIN)
+        });
+        match (waited, result) {
+            (Ok(()), Ok(n)) => Ok(n),
+            (Ok(()), Err(EAGAIN)) => Err(Call::Moved(before)),
+            _ if before > 0 => Err(Call::Done(Ok(before))),
+            (Err(e), _) => Err(Call::Done(Err(e))),
+            (Ok(()), result) => Err(Call::Done(Self::own_error_first(sock, result))),
+        }
+    }
+
     /// `sendmsg(2)` by the inner socket.
     pub(super) fn send_handed_back(sock: &Sock<Self>, msg: &mut SendMsg<'_>) -> Call {
-        let this = sock.data();
-        let flags = msg.flags();
-        let mut timeout = sock.send_timeout(flags.intersects(MsgFlags::DONTWAIT));
+        let mut timeout = sock.send_timeout(msg.flags().intersects(MsgFlags::DONTWAIT));
         let mut guard = sock.lock();
         let mut sent = 0;
         loop {
-            if Self::has_returned(sock, &mut guard) {
-                return Call::Moved(sent);
-            }
-            let inner = match this.inner() {
-                Ok(inner) => inner,
-                Err(e) => return Call::Done(Err(e)),
-            };
-            let mut result = Err(EAGAIN);
-            let waited = guard.wait_until(&mut timeout, || {
-                if !this.connection.is_filled() {
-                    result = inner.sendmsg_now(msg);
-                }
-                this.connection.is_filled() || result != Err(EAGAIN)
-            });
-            if let Err(e) = waited {
-                return Call::Done(if sent > 0 { Ok(sent) } else { Err(e) });
-            }
-            match result {
+            let call = |inner: &InnerSocket| inner.sendmsg_now(msg);
+            match Self::call_inner(sock, &mut guard, &mut timeout, sent, call) {
                 Ok(n) => sent += n,
-                // The connection has returned.
-                Err(EAGAIN) => continue,
-                Err(_) if sent > 0 => return Call::Done(Ok(sent)),
-                result => return Call::Done(Self::own_error_first(sock, result)),
+                Err(call) => return call,
             }
             if msg.iter().is_empty() {
                 return Call::Done(Ok(sent));
@@ -141,44 +155,25 @@ impl ToeSocket {
 
     /// `recvmsg(2)` by the inner socket.
     pub(super) fn receive_handed_back(sock: &Sock<Self>, msg: &mut RecvMsg<'_>) -> Call {
-        let this = sock.data();
         let flags = msg.flags();
         let to_the_end = flags.intersects(MsgFlags::WAITALL) && !flags.intersects(MsgFlags::PEEK);
         let mut timeout = sock.recv_timeout(flags.intersects(MsgFlags::DONTWAIT));
         let mut guard = sock.lock();
         let mut received = 0;
         loop {
-            if Self::has_returned(sock, &mut guard) {
-                return Call::Moved(received);
-            }
-            let inner = match this.inner() {
-                Ok(inner) => inner,
-                Err(e) => return Call::Done(Err(e)),
+            let call = |inner: &InnerSocket| inner.recvmsg_now(msg);
+            let n = match Self::call_inner(sock, &mut guard, &mut timeout, received, call) {
+                Ok(n) => n,
+                Err(call) => return call,
             };
-            let mut result = Err(EAGAIN);
-            let waited = guard.wait_until(&mut timeout, || {
-                if !this.connection.is_filled() {
-                    result = inner.recvmsg_now(msg);
-                }
-                this.connection.is_filled() || result != Err(EAGAIN)
-            });
-            if let Err(e) = waited {
-                return Call::Done(if received > 0 { Ok(received) } else { Err(e) });
+            received += n;
+            msg.received(n);
+            // An end of stream may be one that an error brought about.
+            if received == 0 && msg.len() > 0 {
+                return Call::Done(sock.take_error().map(|()| 0));
             }
-            match result {
-                Ok(n) if n > 0 => {
-                    received += n;
-                    msg.received(n);
-                    if !to_the_end || msg.len() == 0 {
-                        return Call::Done(Ok(received));
-                    }
-                }
-                // The connection has returned.
-                Err(EAGAIN) => {}
-                _ if received > 0 => return Call::Done(Ok(received)),
-                // An end of stream that an error brought about.
-                Ok(_) if msg.len() > 0 => return Call::Done(sock.take_error().map(|()| 0)),
-                result => return Call::Done(Self::own_error_first(sock, result)),
+            if n == 0 || !to_the_end || msg.len() == 0 {
+                return Call::Done(Ok(received));
             }
         }
     }

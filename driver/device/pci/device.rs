@@ -336,7 +336,7 @@ impl Device for PciDevice {
 
     fn close(&self, removal: Removal) -> Result {
         self.closed.xchg(true, Full);
-        if removal != Removal::Unused || self.connections() == 0 {
+        if removal == Removal::Forced || self.connections() == 0 {
             return Ok(());
         }
         self.closed.store(false, Relaxed);

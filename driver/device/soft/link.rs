@@ -225,7 +225,7 @@ impl Link {
     /// Takes no more flows; `EBUSY` if there are some and `removal` is [`Removal::Unused`].
     pub(super) fn close(&self, removal: Removal) -> Result {
         self.closed.xchg(true, Full);
-        if removal != Removal::Unused || self.connections() == 0 {
+        if removal == Removal::Forced || self.connections() == 0 {
             return Ok(());
         }
         self.closed.store(false, Relaxed);
