@@ -198,7 +198,9 @@ class Nic:
 
     def qemu(self):
         device = {"driver": "vfio-user-pci", "bus": f"{self.name}-port",
-                  "socket": {"type": "unix", "path": str(self.socket)}}
+                  "socket": {"type": "unix", "path": str(self.socket)},
+                  # Milliseconds. QEMU crashes if an answer comes as it gives up waiting: after 5 s if not told otherwise.
+                  "x-msg-timeout": 60000}
         return ["-device", f"pcie-root-port,id={self.name}-port,chassis={self.number + 1}",
                 "-device", json.dumps(device),
                 "-chardev", f"socket,id={self.name}-control,path={self.control}",
