@@ -31,6 +31,7 @@ over_executors! {
     user_context__reaches_its_own_connections_only
     user_context__does_not_do_what_is_the_control_planes
     notifications__wait_for_room_and_become_one
+    notifications__wait_for_their_own_ring_only
     punt__a_reset_is_the_hosts_to_judge
     install__refuses_what_cannot_be
     table__full_is_told
@@ -312,6 +313,33 @@ fn notifications__wait_for_room_and_become_one() {
     let rest = b.guest.notifications(&mut b.queue);
     assert_eq!(rest.len(), 1);
     assert_eq!(rest[0].rx_tail.get(), 3000);
+}
+
+fn notifications__wait_for_their_own_ring_only() {
+    let (mut a, mut b) = pair();
+    let mut other = b.guest.create_context(1, CONTEXT_PRIVILEGED);
+    let handle = b.guest.claim(&End::B.tuple(1));
+    b.guest.install(handle, End::B.state(1, 1));
+    let from = a.guest.claim(&End::A.tuple(1));
+    let mut from = a.guest.install(from, End::A.state(1, 0));
+    for n in 0..guest::ENTRIES {
+        b.guest.push(&mut b.queue, &simple(command::FENCE, 0, n));
+        b.guest.run();
+    }
+    a.send(b"waits");
+    a.guest.send(&mut a.queue, &mut from, b"does not");
+    a.guest.run();
+    b.arrive(a.sent());
+    b.guest.run();
+    let told = b.guest.notifications(&mut other);
+    assert_eq!(told.len(), 1);
+    assert_eq!(told[0].connection.get(), handle);
+    let fences = b.guest.notifications(&mut b.queue);
+    assert_eq!(fences.len(), guest::ENTRIES as usize);
+    b.guest.run();
+    let told = b.guest.notifications(&mut b.queue);
+    assert_eq!(told.len(), 1);
+    assert_eq!(told[0].connection.get(), b.connection.handle);
 }
 
 fn punt__a_reset_is_the_hosts_to_judge() {

@@ -38,6 +38,7 @@ use engine::Engine;
 use live::counter_values;
 use pipeline::{Input, RequestError, Settings, Stages};
 use std::{
+    collections::{BTreeMap, VecDeque},
     hash::{BuildHasher, RandomState},
     io,
     sync::Arc,
@@ -74,7 +75,8 @@ pub struct Offload {
     input: Input<Engine>,
     /// Number of the last fence.
     fence: u64,
-    telling: Vec<u32>,
+    /// Handles of connections that have something to tell, each once, by the context of their program.
+    telling: BTreeMap<u16, VecDeque<u32>>,
     stats: Stats,
 }
 
@@ -130,7 +132,7 @@ impl Offload {
             settings,
             engine,
             fence: 0,
-            telling: Vec::new(),
+            telling: BTreeMap::new(),
             stats: Stats::default(),
         })
     }
@@ -296,8 +298,9 @@ impl Offload {
                     stops.push((handle, error));
                 }
                 if settled.telling && !entry.telling {
+                    let waiting = self.telling.entry(flow.live.context()).or_default();
+                    waiting.push_back(handle);
                     entry.telling = true;
-                    self.telling.push(handle);
                 }
             }
             if failed {
@@ -316,15 +319,17 @@ impl Offload {
     /// Has `write` write what connections have to tell. It is given a context and entries, and returns whether there was
     /// room for all of them.
     pub fn tell(&mut self, mut write: impl FnMut(u16, &[layout::Notification]) -> bool) {
-        for handle in std::mem::take(&mut self.telling) {
-            let Some(entry) = self.table.get_mut(handle) else {
-                continue;
-            };
-            entry.telling = false;
-            let told = entry.flow().is_none_or(|flow| flow.live.tell(&mut write));
-            if !told {
-                entry.telling = true;
-                self.telling.push(handle);
+        for waiting in self.telling.values_mut() {
+            while let Some(entry) = waiting.front().map(|handle| self.table.get_mut(*handle)) {
+                if let Some(entry) = entry {
+                    let flow = entry.flow();
+                    entry.telling = !flow.is_none_or(|flow| flow.live.tell(&mut write));
+                    if entry.telling {
+                        // Those behind it would find no room either.
+                        break;
+                    }
+                }
+                waiting.pop_front();
             }
         }
     }
