@@ -51,6 +51,7 @@ struct ToeModule {
     _sockets: Holder<Sockets>,
     _connections: Connections,
     _nics: Pin<KBox<kernel_driver::Registration<pci::Adapter<ToeNic>>>>,
+    _recovery: Holder<OwnedQueue>,
     _work: Holder<OwnedQueue>,
     _netdevs: Pin<KBox<NetdevNotifier<Observer>>>,
     _devices: Holder<Registry>,
@@ -70,6 +71,8 @@ impl Drop for Connections {
 impl kernel::Module for ToeModule {
     fn init(module: &'static ThisModule) -> Result<Self> {
         let work = driver::WORK.set(Arc::new(OwnedQueue::unbound(c"toe")?, GFP_KERNEL)?)?;
+        let recovery = Arc::new(OwnedQueue::unbound(c"toe-recovery")?, GFP_KERNEL)?;
+        let recovery = driver::RECOVERY.set(recovery)?;
         let devices = DEVICES.set(Registry::new()?)?;
         let freezer = Freezer::new()?;
         let table = CONNECTIONS.set(Arc::pin_init(FlowTable::new(), GFP_KERNEL)?)?;
@@ -83,6 +86,7 @@ impl kernel::Module for ToeModule {
             _sockets: sockets,
             _connections: Connections,
             _nics: KBox::pin_init(kernel_driver::Registration::new(c"toe", module), GFP_KERNEL)?,
+            _recovery: recovery,
             _work: work,
             _netdevs: netdevs,
             _devices: devices,

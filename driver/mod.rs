@@ -12,3 +12,6 @@ use crate::net::{global::Global, workqueue::OwnedQueue};
 
 /// Where work that must sleep is done.
 pub(crate) static WORK: Global<OwnedQueue> = Global::new();
+
+/// Where NICs are watched over, and reset: work that others may wait for who fill [`WORK`].
+pub(crate) static RECOVERY: Global<OwnedQueue> = Global::new();

@@ -7,7 +7,7 @@
 
 use super::{device::Offload, Request};
 use crate::{
-    driver::{family::device_appeared, WORK},
+    driver::{family::device_appeared, RECOVERY},
     net::{
         device_abi::{self as abi, reg},
         netdevice::Rtnl,
@@ -57,7 +57,7 @@ impl_has_work! {
 
 impl Watch {
     fn look(self: &Arc<Self>) {
-        if let Some(queue) = WORK.get() {
+        if let Some(queue) = RECOVERY.get() {
             // Err: it is queued already.
             let _ = queue.enqueue(self.clone());
         }
