@@ -84,7 +84,7 @@ impl Offload {
     const MAX_CONNECTIONS: u32 = 1 << 16;
 
     pub(super) fn new(nic: Arc<Nic>, contexts: KVec<Arc<Context>>) -> Result<Arc<Self>> {
-        let table = Table::new(nic.limits.connections.min(Self::MAX_CONNECTIONS))?;
+        let table = Table::new(Self::most(&nic))?;
         Arc::pin_init(
             pin_init!(Self {
                 nic,
@@ -102,6 +102,11 @@ impl Offload {
             }),
             GFP_KERNEL,
         )
+    }
+
+    /// Most connections of a NIC.
+    fn most(nic: &Nic) -> u32 {
+        nic.limits.connections.min(Self::MAX_CONNECTIONS)
     }
 
     /// The context of a new connection.
@@ -274,7 +279,7 @@ impl Device for PciDevice {
     }
 
     fn max_connections(&self) -> u32 {
-        self.offload.nic.limits.connections
+        Offload::most(&self.offload.nic)
     }
 
     fn claim(&self, tuple: &FourTuple) -> Result<KBox<dyn Claim>, Refusal> {

@@ -76,21 +76,24 @@ impl Table {
 
     /// Calls `visit` with each connection; it may sleep.
     pub(super) fn for_each(&self, mut visit: impl FnMut(&Arc<PciConnection>)) {
+        /// Slots looked at under one hold of the lock, which notifications wait for.
+        const AT_ONCE: usize = 256;
         let mut cookie = 0;
         loop {
             let found = {
                 let bh = BhDisabled::new();
                 let slots = self.slots.lock(&bh);
                 let rest = slots.connections.get(cookie..).unwrap_or_default();
-                let at = rest.iter().position(Option::is_some);
-                at.and_then(|at| {
-                    cookie += at + 1;
-                    rest[at].clone()
-                })
+                if rest.is_empty() {
+                    return;
+                }
+                let some = &rest[..rest.len().min(AT_ONCE)];
+                let found = some.iter().position(Option::is_some);
+                cookie += found.map_or(some.len(), |at| at + 1);
+                found.and_then(|at| some[at].clone())
             };
-            match found {
-                Some(connection) => visit(&connection),
-                None => return,
+            if let Some(connection) = found {
+                visit(&connection);
             }
         }
     }
