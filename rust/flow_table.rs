@@ -143,13 +143,25 @@ impl<V: Send + Sync> FlowTable<V> {
     ///
     /// Process context only. `visit` runs inside an RCU read-side critical section.
     pub(crate) fn for_each(&self, mut visit: impl FnMut(ArcBorrow<'_, V>)) {
+        self.find_map(|value| {
+            visit(value);
+            None::<()>
+        });
+    }
+
+    /// As [`for_each`](Self::for_each), until `visit` returns something, which is returned.
+    pub(crate) fn find_map<R>(
+        &self,
+        mut visit: impl FnMut(ArcBorrow<'_, V>) -> Option<R>,
+    ) -> Option<R> {
+        let mut found = None;
         let mut iter = bindings::rhashtable_iter::default();
         // SAFETY: Initialised by the type's invariants; `iter` is exited below, before it moves or ends.
         unsafe {
             bindings::rhashtable_walk_enter(self.table.get(), &mut iter);
             bindings::rhashtable_walk_start_check(&mut iter);
         }
-        loop {
+        while found.is_none() {
             // SAFETY: The walk was started.
             let node = unsafe { bindings::rhashtable_walk_next(&mut iter) };
             if node.is_null() {
@@ -159,7 +171,7 @@ impl<V: Send + Sync> FlowTable<V> {
             if !is_error(node) {
                 let node = node.cast::<Node<V>>();
                 // SAFETY: By the type's invariants this is a node; the walk is a read-side critical section.
-                visit(unsafe { (*node).value.as_arc_borrow() });
+                found = visit(unsafe { (*node).value.as_arc_borrow() });
             }
         }
         // SAFETY: The walk was entered and started.
@@ -167,6 +179,7 @@ impl<V: Send + Sync> FlowTable<V> {
             bindings::rhashtable_walk_stop(&mut iter);
             bindings::rhashtable_walk_exit(&mut iter);
         }
+        found
     }
 
     /// # Safety
@@ -260,6 +273,8 @@ mod tests {
         let mut sum = 0;
         table.for_each(|value| sum += *value);
         assert_eq!(sum, 55);
+        assert_eq!(table.find_map(|v| (*v == 7).then(|| *v + 1)), Some(8));
+        assert_eq!(table.find_map(|v| (*v == 11).then_some(())), None);
         Ok(())
     }
 }

@@ -44,13 +44,8 @@ pub(super) fn remove(connection: &Connection) {
 
 /// Any connection, if there is one.
 pub(super) fn any() -> Option<Arc<Connection>> {
-    let mut found = None;
-    for_each(|connection| {
-        if found.is_none() {
-            found = Some(connection.arc());
-        }
-    });
-    found
+    let table = CONNECTIONS.get()?;
+    table.find_map(|connection| Some(connection.arc()))
 }
 
 /// Calls `visit` with each connection. It must not sleep.
