@@ -5,7 +5,7 @@ IN_ROOT := scripts/in-root
 export KERNEL ?= stock
 
 # Those that take long come first.
-TESTS := selftests pci faults lint datapath device tools
+TESTS := selftests pci faults full lint datapath device tools
 TESTS_DEBUG := selftests-debug leaks kunit
 
 help:

@@ -230,7 +230,10 @@ def selftests(kernel, name, seconds, patterns, environment="", nics="--virtio"):
 PCI = "TOE_DEVICE=pci TOE_TEST_BYTES=4M TOE_TEST_DIVISOR=20 "
 
 # The suites over the NIC that `make test` has the time for.
-PCI_SOME = ["programs", "sockets/toe-tcp", "connections/toe-tcp", "transfer/toe-toe"]
+PCI_SOME = ["programs", "sockets/toe-tcp", "connections/toe-tcp", "transfer/toe-toe", "beside"]
+
+# How many connections at once there is time for where the kernel does it all, or is slow.
+FEWER = "TOE_TEST_CROWD=1000 "
 
 
 def groups(args):
@@ -245,13 +248,15 @@ def groups(args):
                             "--target-dir", f"{OUT}/cargo/device"]]),
         "tools": (Cargo, [["make", "-C", "userspace-tools", f"TARGET_DIR={OUT}/cargo/tools", "--no-print-directory",
                            "check"]]),
-        "selftests": (Ktap, selftests(args.kernel, "selftests", 4200, args.patterns)),
+        "selftests": (Ktap, selftests(args.kernel, "selftests", 4200, args.patterns, FEWER)),
         "faults": (Ktap, [in_vm(args.kernel, "faults", 1200, "--nic", "--outside", "/payload/selftests/faults.sh 8")]),
+        "full": (Ktap, [in_vm(args.kernel, "full", 600, "--nic-pair", "--nic-options=--connections=100",
+                              PCI + "/payload/selftests/crowd.sh toe toe 'table_full*'")]),
         "pci": (Ktap, selftests(args.kernel, "pci", 4200, args.patterns or PCI_SOME, PCI, "--nic-pair")),
         "selftests-pci": (Ktap, selftests(args.kernel, "selftests-pci", 7200, args.patterns, PCI, "--nic-pair")),
-        "selftests-pci-debug": (Ktap, selftests("debug", "selftests-pci-debug", 7200, args.patterns, PCI, "--nic-pair")),
+        "selftests-pci-debug": (Ktap, selftests("debug", "selftests-pci-debug", 7200, args.patterns, PCI + FEWER, "--nic-pair")),
         "kunit": (Ktap, [in_vm("debug", "kunit", 300, kunit)]),
-        "selftests-debug": (Ktap, selftests("debug", "selftests-debug", 7200, args.patterns, "TOE_TEST_DIVISOR=8 ")),
+        "selftests-debug": (Ktap, selftests("debug", "selftests-debug", 7200, args.patterns, "TOE_TEST_DIVISOR=8 " + FEWER)),
         "leaks": (Ktap, [in_vm("debug", "leaks", 3600, "--kmemleak", leaks)]),
     }
 
@@ -259,9 +264,9 @@ def groups(args):
 def main():
     parser = argparse.ArgumentParser(prog="scripts/test", description=__doc__)
     parser.add_argument("groups", nargs="+", help="lint, datapath, device, tools, selftests, pci (some of the selftests over "
-                        "TOE NICs), selftests-pci (all of them), faults, kunit, selftests-debug, selftests-pci-debug, leaks")
+                        "TOE NICs), selftests-pci (all of them), full, faults, kunit, selftests-debug, selftests-pci-debug, leaks")
     parser.add_argument("--kernel", default=os.environ.get("KERNEL") or "stock",
-                        help="for the groups selftests, pci, selftests-pci and faults")
+                        help="for the groups selftests, pci, selftests-pci, full and faults")
     parser.add_argument("--jobs", type=int, default=3, help="commands to run at once (default %(default)s)")
     parser.add_argument("--patterns", nargs="*", default=[], help="names of selftest suites (default all)")
     args = parser.parse_args()

@@ -43,6 +43,8 @@ if [ "$TOE_DEVICE" != none ]; then
 	ktap_suite sockets/tcp-toe-fallback ./sockets.sh tcp toe 6 fallback
 	ktap_suite tools ./tools.sh
 	ktap_suite handback ./handback.sh
+	ktap_suite beside ./beside.sh
+	ktap_suite crowd ./crowd.sh toe toe 'at_once_*'
 fi
 
 # Netdevs that no NIC is needed for.
