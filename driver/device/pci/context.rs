@@ -53,7 +53,7 @@ struct Counters {
     stale: Counter,
     /// That contradict what the driver knows.
     wrong: Counter,
-    /// Commands for which there was no room for too long.
+    /// Commands for which there was no room.
     lost: Counter,
 }
 
@@ -78,8 +78,8 @@ impl Context {
     const SQ_ENTRIES: u32 = 1024;
     const CQ_ENTRIES: u32 = 1024;
 
-    /// How long there may be no room for a command, in microseconds.
-    const PATIENCE_US: u64 = 2000;
+    /// How long the device may execute nothing while there is no room for a command, in microseconds.
+    const PATIENCE_US: u64 = 1_000_000;
 
     /// The context `number`, which interrupts by `vector`. It is the device's after [`open`](Self::open) only.
     pub(super) fn new(
@@ -154,6 +154,8 @@ impl Context {
     pub(super) fn submit(&self, command: &Command, bh: &BhDisabled) {
         let mut commands = self.commands.lock(bh);
         if commands.room() == 0 && !self.make_room(&mut commands) {
+            // Nobody gives the command again: the connection must come off the device.
+            self.nic.accuse();
             self.counters.lost.add(1);
             return;
         }
@@ -172,7 +174,7 @@ impl Context {
             if commands.room() != 0 {
                 return true;
             }
-            if clock::now_us() - start > Self::PATIENCE_US {
+            if self.nic.is_accused() || clock::now_us() - start > Self::PATIENCE_US {
                 return false;
             }
             cpu_relax();
