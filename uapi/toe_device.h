@@ -397,9 +397,13 @@ struct toe_connection {
 	__le16	context;	/* whose commands and notifications */
 	__le16	control;	/* context of the control plane's notifications */
 	__le16	flow_group;
-	__u8	reserved1[18];
+	__u8	reserved1[6];
+	__le32	ack_delay;	/* us; 0: the host sees to delayed acknowledgments */
+	__u8	reserved2[8];
 };
 TOE_ASSERT_SIZE(struct toe_connection, 192);
+
+#define TOE_MAX_ACK_DELAY		500000
 
 #define TOE_MIN_RING			0x1000
 #define TOE_MAX_RING			0x1000000

@@ -402,6 +402,11 @@ fn install__refuses_what_cannot_be() {
         }),
         (Status::ConfigField, {
             let mut i = good;
+            i.connection.ack_delay = 500_001.into();
+            i
+        }),
+        (Status::ConfigField, {
+            let mut i = good;
             i.connection.tuple.local_port = 1.into();
             i
         }),

@@ -152,6 +152,7 @@ fn constants__as_in_the_header() {
         ("TOE_TX_MAX_FRAME", l::tx::MAX_FRAME as u64),
         ("TOE_ERROR_PERMISSION", Error::Permission as u64),
         ("TOE_ERROR_CONTEXT", Error::Context as u64),
+        ("TOE_MAX_ACK_DELAY", l::MAX_ACK_DELAY.into()),
         ("TOE_STATUS_TEST_FAILED", Status::TestFailed as u64),
         ("TOE_STATUS_CONFIG_FIELD", Status::ConfigField as u64),
         ("TOE_STAT_TX_DROPPED", stat::TX_DROPPED as u64),

@@ -13,6 +13,7 @@ use datapath::npu::proto::{HcOut, RxOut};
 use datapath::npu::scheduler::Interval;
 use datapath::npu::{HostControl, Notification, ProtoState};
 use datapath::reason::{DropReason, PuntReason};
+use datapath::units::Micros;
 use datapath::wire::ethernet;
 use std::sync::atomic::AtomicUsize;
 use std::sync::Arc;
@@ -26,6 +27,9 @@ pub enum Request {
     Reset,
     /// Limit the rate, or lift the limit.
     Limit(Interval),
+    /// Acknowledge what hasn't been acknowledged for so long; nobody is told any more that it waits. `None`: somebody else sees
+    /// to it, and is told.
+    DelayAcks(Option<Micros>),
     /// Tell anew, by [`Nic::waits`], what the connection waits for.
     Watch,
     /// Answer with the state.

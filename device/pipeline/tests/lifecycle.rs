@@ -12,7 +12,7 @@ use datapath::npu::meta::{Command, HostControlError};
 use datapath::npu::pre::Checksum;
 use datapath::npu::scheduler::Interval;
 use datapath::npu::HostControl;
-use datapath::units::Bytes;
+use datapath::units::{Bytes, Micros};
 use datapath::wire::ethernet::{self, Link};
 use model::wire::{self, ACK, RST};
 use model::{Delays, TestNic};
@@ -168,6 +168,28 @@ fn waits__told_once_until_watched() {
         input.settle().expect("all threads alive");
         let both = [Outcome::IN_FLIGHT, Outcome::IN_FLIGHT, Outcome::ACK_DELAYED];
         assert_eq!(nic.hosts[0].seen.lock().waits, both);
+    });
+}
+
+#[test]
+fn delayed_acknowledgment__sent_in_time_and_not_told() {
+    const DELAY: Micros = Micros::from_millis(2);
+    each(|nic, input| {
+        install(input, 0);
+        let delayed = input.request(ConnId(0), Request::DelayAcks(Some(DELAY)));
+        delayed.expect("to be there");
+        for turn in 0..3 {
+            let start = nic.now();
+            feed(input, data(0, 100 * turn, 100));
+            while nic.hosts[0].seen.lock().frames.len() <= turn as usize {
+                input.flush();
+                std::thread::yield_now();
+            }
+            let seen = nic.hosts[0].seen.lock();
+            let took = seen.last.expect("a segment").since(start);
+            assert!(took >= DELAY, "acknowledged after {took:?}");
+            assert!(seen.waits.is_empty());
+        }
     });
 }
 

@@ -93,7 +93,9 @@ layout! {
         context: U16,
         control: U16,
         flow_group: U16,
-        reserved1: [u8; 18],
+        reserved1: [u8; 6],
+        ack_delay: U32,
+        reserved2: [u8; 8],
     }
 }
 
@@ -145,6 +147,9 @@ layout! {
 
 /// Where the counters are in a record.
 pub const RECORD_COUNTERS: u64 = 256;
+/// Longest that acknowledgments may be delayed, in microseconds.
+pub const MAX_ACK_DELAY: u32 = 500_000;
+
 /// Bytes of a record.
 pub const RECORD_LEN: u64 = 512;
 /// Alignment of a record.

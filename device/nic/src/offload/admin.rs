@@ -4,7 +4,7 @@
 
 use super::{
     add,
-    convert::{config_from_layout, interval, Key},
+    convert::{ack_delay, config_from_layout, interval, Key},
     live::Live,
     pages::{BadPages, PageRing},
     table::{Entry, Flow, Found, State},
@@ -90,7 +90,7 @@ impl Offload {
             install.tx_page_shift,
         )?;
         let live = Live::new(handle, (rx, tx), record, c.control.get(), &state);
-        let flow = Flow::new(Arc::new(live), &state, c.rate.get());
+        let flow = Flow::new(Arc::new(live), &state, c.rate.get(), c.ack_delay.get());
         self.go_on(handle, flow, &state)?;
         self.stats.installed += 1;
         Ok(())
@@ -100,6 +100,7 @@ impl Offload {
     fn go_on(&mut self, handle: u32, flow: Flow, state: &Connection) -> Result<(), Status> {
         let entry = self.entry(handle)?;
         let (conn, limit) = (entry.conn(), interval(flow.rate));
+        let ack_delay = ack_delay(flow.ack_delay);
         self.engine.set(conn, Some(Arc::clone(&flow.live)));
         while let Err(error) = self.input.adopt(conn, state, limit) {
             if error != InstallError::Busy {
@@ -108,6 +109,7 @@ impl Offload {
             }
             self.make_room()?;
         }
+        self.request(conn, Request::DelayAcks(ack_delay))?;
         let entry = self.entry(handle)?;
         entry.state = State::Live(flow);
         for frame in std::mem::take(&mut entry.held) {
@@ -132,7 +134,7 @@ impl Offload {
         let entry = self.entry(handle)?;
         let flow = entry.flow().ok_or(Status::WrongState)?;
         let live = Arc::clone(&flow.live);
-        let (key, rate) = (entry.key, flow.rate);
+        let (key, rate, ack_delay) = (entry.key, flow.rate, flow.ack_delay);
         let state = match entry.live() {
             Some(conn) => {
                 self.request(conn, Request::Read)?;
@@ -141,7 +143,7 @@ impl Offload {
             }
             None => live.state(),
         };
-        Ok(live.read(&state, &key, rate))
+        Ok(live.read(&state, &key, rate, ack_delay))
     }
 
     /// Stops processing a connection, and holds what arrives; returns its state.
@@ -167,7 +169,7 @@ impl Offload {
         };
         let state = flow.live.state();
         flow.live.resume();
-        let flow = Flow::new(flow.live, &state, flow.rate);
+        let flow = Flow::new(flow.live, &state, flow.rate, flow.ack_delay);
         self.go_on(handle, flow, &state)?;
         let kick = HostControl {
             commands: Command::KICK,

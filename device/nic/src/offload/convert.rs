@@ -2,7 +2,9 @@
 
 //! A connection's state: between the interface's layout and the data-path's.
 
-use crate::layout::{self, conn, feature, Status, PATH_VLAN, TUPLE_IPV6, TUPLE_VLAN};
+use crate::layout::{
+    self, conn, feature, Status, MAX_ACK_DELAY, PATH_VLAN, TUPLE_IPV6, TUPLE_VLAN,
+};
 use datapath::{
     npu::{
         config::{
@@ -179,6 +181,7 @@ pub fn config_from_layout(
         || lacks(conn::ECN, feature::ECN)
         || lacks(conn::SACK, feature::SACK)
         || (c.rate.get() != 0 && features & feature::RATE == 0)
+        || c.ack_delay.get() > MAX_ACK_DELAY
         || Key::from_layout(&c.tuple, features)? != *key
         || vlan != key.vlan
     {
@@ -249,6 +252,11 @@ pub fn interval(rate: u64) -> Interval {
     } else {
         Interval::from_rate(rate)
     }
+}
+
+/// How long acknowledgments are delayed, if the device sees to that.
+pub fn ack_delay(micros: u32) -> Option<Micros> {
+    (micros != 0).then_some(Micros(micros.into()))
 }
 
 /// Microseconds as the interface has them: as many as fit.

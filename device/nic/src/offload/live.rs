@@ -175,11 +175,18 @@ impl Live {
         change(&mut self.news.lock().state.pre)
     }
 
-    /// Its full state, if that is `state`, at a rate.
-    pub fn read(&self, state: &Connection, key: &Key, rate: u64) -> layout::ConnectionRead {
+    /// Its full state, if that is `state`, at a rate, and with acknowledgments delayed for so long.
+    pub fn read(
+        &self,
+        state: &Connection,
+        key: &Key,
+        rate: u64,
+        ack_delay: u32,
+    ) -> layout::ConnectionRead {
         let mut out = layout::ConnectionRead::zeroed();
         out.connection = convert::config_to_layout(&state.config(), key, self.control);
         out.connection.rate = rate.into();
+        out.connection.ack_delay = ack_delay.into();
         out.counters = counters(state.post.counters());
         out
     }

@@ -29,19 +29,22 @@ pub struct Flow {
     pub rx_head: u32,
     /// Bytes per second; 0: no limit.
     pub rate: u64,
+    /// How long the device may delay acknowledgments, in microseconds; 0: the host sees to them.
+    pub ack_delay: u32,
     /// The link-layer header of its segments.
     pub link: Link,
 }
 
 impl Flow {
     /// A connection that goes on from `state`.
-    pub fn new(live: Arc<Live>, state: &Connection, rate: u64) -> Self {
+    pub fn new(live: Arc<Live>, state: &Connection, rate: u64, ack_delay: u32) -> Self {
         let config = state.config();
         Self {
             live,
             tx_tail: config.tx.tail.0,
             rx_head: config.rx.head.0,
             rate,
+            ack_delay,
             link: config.path.link,
         }
     }

@@ -6,12 +6,14 @@ use crate::table::{Conn, Table};
 use crate::work::{Barrier, Effect, Job, Passed, Request};
 use crate::Punt;
 use datapath::npu::inline::Outcome;
-use datapath::npu::meta::{Params, Summary};
+use datapath::npu::meta::{Command, Params, Summary};
 use datapath::npu::proto::{self, HcOut, RxFlags};
 use datapath::npu::scheduler::{self, Interval, Scheduler};
 use datapath::npu::{HostControl, ProtoState};
 use datapath::units::Micros;
 use parking_lot::RwLock;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::sync::Arc;
 
 /// Length of a slot of the time wheel, as a power of two of microseconds. Threads aren't woken more exactly.
@@ -25,9 +27,16 @@ struct Flow {
     proto: ProtoState,
     /// What the control plane has been told that the connection waits for.
     told: Outcome,
+    /// How long acknowledgments may be delayed, if that is seen to here.
+    ack_delay: Option<Micros>,
+    /// When it is to be looked whether one is due, by [`Group::acks`].
+    ack_look: Option<Micros>,
     /// It needn't be listed in [`Group::changed`]: it is, or nothing is recorded.
     listed: bool,
 }
+
+/// When to look at which flow, the earliest being the greatest.
+type Look = Reverse<(Micros, u32)>;
 
 /// The protocol stage of a flow-group: its connections' protocol state, and whose turn it is to transmit.
 pub(crate) struct Group {
@@ -35,6 +44,8 @@ pub(crate) struct Group {
     table: Arc<RwLock<Table>>,
     flows: Vec<Option<Box<Flow>>>,
     scheduler: Scheduler<Vec<scheduler::Flow>, Vec<scheduler::Slot>>,
+    /// When to look whether a flow's acknowledgment is due. One of another time than the flow's own is void.
+    acks: BinaryHeap<Look>,
     barriers: Vec<Barrier>,
     /// Whether [`records`](Self::records) returns any.
     recording: bool,
@@ -59,6 +70,7 @@ impl Group {
         Self {
             flows: (0..capacity).map(|_| None).collect(),
             scheduler: scheduler.expect("the number of slots is a power of two"),
+            acks: BinaryHeap::new(),
             barriers: Vec::new(),
             table,
             recording,
@@ -99,8 +111,11 @@ impl Group {
         }
     }
 
-    /// Lets the flow whose turn it is transmit; says whether there was one.
+    /// Lets the flow whose turn it is transmit, or acknowledge what it has for too long; says whether there was one.
     pub(crate) fn transmit<F>(&mut self, now: Micros, out: &mut Vec<Effect<F>>) -> bool {
+        if self.acknowledge(now, out) {
+            return true;
+        }
         let Some(id) = self.scheduler.next(now) else {
             let barriers = self.barriers.drain(..);
             out.extend(barriers.map(|barrier| Effect::Passed(Passed::Barrier(barrier))));
@@ -120,7 +135,34 @@ impl Group {
             }
             None => self.scheduler.idle(id),
         }
-        flow.tell(out);
+        flow.tell(&mut self.acks, out);
+        true
+    }
+
+    /// Looks at the flow whose acknowledgment may be due; says whether there was one.
+    fn acknowledge<F>(&mut self, now: Micros, out: &mut Vec<Effect<F>>) -> bool {
+        let Some(&Reverse((at, id))) = self.acks.peek() else {
+            return false;
+        };
+        if at > now {
+            return false;
+        }
+        self.acks.pop();
+        let flow = self.flows.get_mut(id as usize).and_then(Option::as_mut);
+        let Some(flow) = flow.filter(|flow| flow.ack_look == Some(at)) else {
+            return true;
+        };
+        flow.ack_look = None;
+        if flow.ack_due().is_some_and(|due| due <= now) {
+            let params = *flow.conn.pre.read().params();
+            let request = HostControl {
+                commands: Command::ACK_NOW,
+                ..HostControl::default()
+            };
+            flow.control(&params, &request, now, out);
+            note(&mut self.changed, flow);
+        }
+        flow.tell(&mut self.acks, out);
         true
     }
 
@@ -137,7 +179,9 @@ impl Group {
 
     /// When [`transmit`](Self::transmit) should be called at the latest, if nothing else happens.
     pub(crate) fn next_due(&self) -> Option<Micros> {
-        self.scheduler.next_due()
+        let ack = self.acks.peek().map(|&Reverse((at, _))| at);
+        let send = self.scheduler.next_due();
+        [ack, send].into_iter().flatten().min()
     }
 
     /// Whether a flow may transmit now.
@@ -170,7 +214,7 @@ impl Group {
         if result.flags.has(RxFlags::CAN_SEND) {
             self.scheduler.activate(flow.conn.id.0, now);
         } else {
-            flow.tell(out);
+            flow.tell(&mut self.acks, out);
         }
     }
 
@@ -202,9 +246,14 @@ impl Group {
                 out.push(Effect::Controlled(conn, result));
             }
             Request::Limit(interval) => self.scheduler.set_interval(id, interval, now),
+            Request::DelayAcks(delay) => {
+                flow.ack_delay = delay;
+                flow.ack_look = None;
+                flow.tell(&mut self.acks, out);
+            }
             Request::Watch => {
                 flow.told = Outcome::NONE;
-                flow.tell(out);
+                flow.tell(&mut self.acks, out);
             }
             Request::Read => {
                 let proto = Box::new(flow.proto);
@@ -227,6 +276,8 @@ impl Group {
             conn,
             proto,
             told: Outcome::NONE,
+            ack_delay: None,
+            ack_look: None,
             listed: true,
         }));
         if self.recording {
@@ -281,9 +332,22 @@ impl Flow {
         }
     }
 
-    /// Tells what the connection waits for, as far as that hasn't been told.
-    fn tell<F>(&mut self, out: &mut Vec<Effect<F>>) {
+    /// When an acknowledgment is due, if one is owed and that is seen to here.
+    fn ack_due(&self) -> Option<Micros> {
+        let since = self.proto.timers().delayed_ack?;
+        Some(Micros(since.0.saturating_add(self.ack_delay?.0)))
+    }
+
+    /// Tells what the connection waits for, as far as that hasn't been told and isn't seen to by `acks`.
+    fn tell<F>(&mut self, acks: &mut BinaryHeap<Look>, out: &mut Vec<Effect<F>>) {
         let mut news = Outcome::of(&self.proto);
+        if let Some(due) = self.ack_due() {
+            news.remove(Outcome::ACK_DELAYED);
+            if self.ack_look.is_none() {
+                self.ack_look = Some(due);
+                acks.push(Reverse((due, self.conn.id.0)));
+            }
+        }
         news.remove(self.told);
         if !news.is_empty() {
             self.told.insert(news);
