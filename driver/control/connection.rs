@@ -13,7 +13,7 @@ use super::{
 use crate::{
     driver::{
         device::{Device, OffloadedConnection},
-        family::stream::Stream,
+        family::stream::{Received, Stream},
     },
     net::{
         context::{new_bh_spinlock, BhDisabled, BhSpinLock},
@@ -250,9 +250,10 @@ impl Control {
         }
     }
 
-    /// The program has read `len` bytes of the receive buffer.
-    pub(crate) fn consumed(&self, len: usize) {
-        if let Some(freed) = self.stream.consume(len) {
+    /// The program has read the first `len` bytes of what was `received`.
+    #[inline]
+    pub(crate) fn consumed(&self, received: &Received, len: usize) {
+        if let Some(freed) = self.stream.consume(received, len) {
             self.post(&HostControl {
                 rx_freed: Bytes(freed),
                 ..HostControl::default()

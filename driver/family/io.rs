@@ -16,7 +16,7 @@ impl ToeSocket {
         if flags.intersects(MsgFlags::OOB) {
             return Call::Done(Err(EOPNOTSUPP.into()));
         }
-        let mut timeout = sock.send_timeout(flags.intersects(MsgFlags::DONTWAIT));
+        let mut timeout = None;
         let this = sock.data();
         let mut guard = sock.lock();
         let mut sent = 0;
@@ -36,7 +36,10 @@ impl ToeSocket {
                 Ok(0) => {
                     let connection = connection.arc();
                     let stream = connection.stream();
-                    if let Err(e) = Self::wait_for_room(sock, stream, &mut guard, &mut timeout) {
+                    let timeout = timeout.get_or_insert_with(|| {
+                        sock.send_timeout(flags.intersects(MsgFlags::DONTWAIT))
+                    });
+                    if let Err(e) = Self::wait_for_room(sock, stream, &mut guard, timeout) {
                         break Err(e);
                     }
                 }
@@ -82,7 +85,7 @@ impl ToeSocket {
         if flags.intersects(MsgFlags::ERRQUEUE) {
             return Call::Done(Err(EAGAIN));
         }
-        let mut timeout = sock.recv_timeout(flags.intersects(MsgFlags::DONTWAIT));
+        let mut timeout = None;
         let target = sock.recv_low_water(flags.intersects(MsgFlags::WAITALL), msg.len());
         let peek = flags.intersects(MsgFlags::PEEK);
         let this = sock.data();
@@ -95,22 +98,27 @@ impl ToeSocket {
                 return Call::Moved(received);
             };
             let stream = connection.stream();
-            // Looked at before the data: what came before the end is in the buffer by then.
-            let peer_closed = stream.peer_closed();
-            let ended = stream.closed() || sock.shut().contains(Shut::RECV);
             let skip = if peek { received } else { 0 };
-            let wanted = stream
-                .readable()
+            let mut available = stream.received();
+            let (mut peer_closed, mut ended) = (false, false);
+            if received + available.len().saturating_sub(skip) < target {
+                // Looked at before the data: what came before the end is in the buffer by then.
+                peer_closed = stream.peer_closed();
+                ended = stream.closed() || sock.shut().contains(Shut::RECV);
+                available = stream.received();
+            }
+            let wanted = available
+                .len()
                 .saturating_sub(skip)
                 .min(msg.len() - received);
             if wanted > 0 {
                 let copied = if flags.intersects(MsgFlags::TRUNC) {
                     wanted
                 } else {
-                    stream.copy_out(msg.iter(), skip, wanted)
+                    stream.copy_out(&available, msg.iter(), skip, wanted)
                 };
                 if !peek {
-                    connection.consumed(copied);
+                    connection.consumed(&available, copied);
                 }
                 received += copied;
                 if copied < wanted {
@@ -139,7 +147,9 @@ impl ToeSocket {
             let skip = if peek { received } else { 0 };
             let connection = connection.arc();
             let stream = connection.stream();
-            let waited = guard.wait_until(&mut timeout, || {
+            let timeout = timeout
+                .get_or_insert_with(|| sock.recv_timeout(flags.intersects(MsgFlags::DONTWAIT)));
+            let waited = guard.wait_until(timeout, || {
                 stream.readable() > skip
                     || stream.left()
                     || stream.peer_closed()
@@ -157,14 +167,18 @@ impl ToeSocket {
     pub(super) fn poll_offloaded(sock: &Sock<Self>, stream: &Stream) -> PollEvents {
         let mut events = PollEvents::default();
         let shut = sock.shut();
-        let ended = stream.peer_closed() || stream.closed() || shut.contains(Shut::RECV);
-        if stream.closed() || (ended && shut.contains(Shut::SEND)) {
+        let closed = stream.closed();
+        let ended = closed || stream.peer_closed() || shut.contains(Shut::RECV);
+        if closed || (ended && shut.contains(Shut::SEND)) {
             events |= PollEvents::HUP;
         }
         if ended {
             events |= PollEvents::IN | PollEvents::RDHUP;
-        } else if stream.readable() >= sock.recv_low_water(false, usize::MAX) {
-            events |= PollEvents::IN;
+        } else {
+            let readable = stream.readable();
+            if readable > 0 && readable >= sock.recv_low_water(false, usize::MAX) {
+                events |= PollEvents::IN;
+            }
         }
         if shut.contains(Shut::SEND) || stream.has_room() {
             events |= PollEvents::OUT;

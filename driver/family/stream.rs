@@ -37,7 +37,7 @@ pub(crate) struct PayloadBuffers {
 ///
 /// # Invariants
 ///
-/// `rx_head` and `tx_tail` change under the socket's lock only, `rx_tail` and `tx_head` by [`Stream::notify`] only, which
+/// `rx_head`, `rx_told` and `tx_tail` change under the socket's lock only, `rx_tail` and `tx_head` by [`Stream::notify`] only, which
 /// is called for one notification at a time.
 #[pin_data]
 pub(crate) struct Stream {
@@ -46,8 +46,8 @@ pub(crate) struct Stream {
     rx_head: Atomic<u32>,
     /// One past the last byte received in order.
     rx_tail: Atomic<u32>,
-    /// Bytes read that the data-path hasn't been told of.
-    rx_untold: Atomic<u32>,
+    /// Up to where the data-path was told that the program has read.
+    rx_told: Atomic<u32>,
     /// Oldest byte not acknowledged.
     tx_head: Atomic<u32>,
     /// Where the program appends.
@@ -65,6 +65,20 @@ pub(crate) struct Stream {
     owner: BhSpinLock<Option<ARef<Sock<ToeSocket>>>>,
 }
 
+/// What can be read, by a look under the socket's lock.
+pub(crate) struct Received {
+    pos: u32,
+    len: u32,
+}
+
+impl Received {
+    /// How many bytes.
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.len as usize
+    }
+}
+
 impl Stream {
     /// A stream of `owner` over `buffers`, the first of which holds `readable` bytes already.
     pub(crate) fn new(
@@ -76,7 +90,7 @@ impl Stream {
             buffers,
             rx_head: Atomic::new(0),
             rx_tail: Atomic::new(readable),
-            rx_untold: Atomic::new(0),
+            rx_told: Atomic::new(0),
             tx_head: Atomic::new(0),
             tx_tail: Atomic::new(0),
             peer_closed: Atomic::new(false),
@@ -179,32 +193,56 @@ impl Stream {
         (self.buffers.rx.size() - self.readable()) as u32
     }
 
-    /// Copies up to `len` readable bytes, beginning `skip` bytes ahead, to `dest`; returns how many.
+    /// What can be read; it stays so while the socket is locked.
+    #[inline]
+    pub(crate) fn received(&self) -> Received {
+        let pos = self.rx_head.load(Relaxed);
+        let len = self.rx_tail.load(Acquire).wrapping_sub(pos);
+        Received { pos, len }
+    }
+
+    /// Copies up to `len` bytes of `received`, beginning `skip` bytes ahead, to `dest`; returns how many.
     ///
-    /// Fewer than asked for and readable are copied if `dest` ends or faults.
-    pub(crate) fn copy_out(&self, dest: &mut IovIterDest<'_>, skip: usize, len: usize) -> usize {
-        let len = len.min(self.readable().saturating_sub(skip));
-        let pos = self.rx_head.load(Relaxed).wrapping_add(skip as u32);
+    /// Fewer than asked for are copied if `dest` or what was received ends, or `dest` faults.
+    #[inline]
+    pub(crate) fn copy_out(
+        &self,
+        received: &Received,
+        dest: &mut IovIterDest<'_>,
+        skip: usize,
+        len: usize,
+    ) -> usize {
+        let len = len.min(received.len().saturating_sub(skip));
+        let pos = received.pos.wrapping_add(skip as u32);
         self.buffers.rx.copy_to_iter(pos, dest, len)
     }
 
-    /// Frees `len` bytes of those that are readable; returns how many freed bytes the data-path must be told of now.
+    /// Frees the first `len` bytes of `received`; returns how many freed bytes the data-path must be told of now. The socket
+    /// has been locked since `received` was returned.
     ///
     /// It is told of a quarter of the buffer at once, or when the program has read all there is and the peer may be
     /// waiting for the window to open; more often would only cost.
-    pub(crate) fn consume(&self, len: usize) -> Option<u32> {
-        let len = len.min(self.readable()) as u32;
-        self.rx_head
-            .store(self.rx_head.load(Relaxed).wrapping_add(len), Relaxed);
-        let untold = self.rx_untold.load(Relaxed).wrapping_add(len);
+    #[inline]
+    pub(crate) fn consume(&self, received: &Received, len: usize) -> Option<u32> {
+        let head = received.pos.wrapping_add(len.min(received.len()) as u32);
+        self.rx_head.store(head, Relaxed);
+        let untold = head.wrapping_sub(self.rx_told.load(Relaxed));
         let tell = untold as usize >= self.buffers.rx.size() / 4;
-        self.rx_untold.store(if tell { 0 } else { untold }, Relaxed);
-        tell.then_some(untold)
+        tell.then(|| {
+            self.rx_told.store(head, Relaxed);
+            untold
+        })
     }
 
-    /// Freed bytes that the data-path hasn't been told of; it has been now.
+    /// Freed bytes that the data-path hasn't been told of; it has been now. The socket is locked.
+    #[inline]
     pub(crate) fn take_untold(&self) -> u32 {
-        self.rx_untold.xchg(0, Relaxed)
+        let head = self.rx_head.load(Relaxed);
+        let untold = head.wrapping_sub(self.rx_told.load(Relaxed));
+        if untold != 0 {
+            self.rx_told.store(head, Relaxed);
+        }
+        untold
     }
 
     /// Appends what `source` has, as far as there is room; returns how many bytes. The data-path must be told of them.
@@ -213,8 +251,9 @@ impl Stream {
     ///
     /// `EFAULT` when `source` can't be read at all.
     pub(crate) fn append(&self, source: &mut IovIterSource<'_>) -> Result<u32> {
-        let wanted = self.room().min(source.len());
         let tail = self.tx_tail.load(Relaxed);
+        let unacknowledged = tail.wrapping_sub(self.tx_head.load(Acquire)) as usize;
+        let wanted = (self.buffers.tx.size() - unacknowledged).min(source.len());
         let copied = self.buffers.tx.copy_from_iter(tail, source, wanted) as u32;
         if copied == 0 && wanted > 0 {
             return Err(EFAULT);
@@ -231,15 +270,26 @@ impl Stream {
         peer_closed: bool,
         bh: &BhDisabled,
     ) {
+        let mut events = self.advance(received, acknowledged);
+        if peer_closed {
+            self.peer_closed.store(true, Release);
+            events |= PollEvents::IN | PollEvents::RDHUP;
+        }
+        if events != PollEvents::default() {
+            if let Some(owner) = &*self.owner.lock(bh) {
+                owner.wake(events);
+            }
+        }
+    }
+
+    /// Moves the data-path's ends of the buffers; returns what there is for those who wait.
+    #[inline]
+    fn advance(&self, received: u32, acknowledged: u32) -> PollEvents {
         let mut events = PollEvents::default();
         if received != 0 {
             self.rx_tail
                 .store(self.rx_tail.load(Relaxed).wrapping_add(received), Release);
             events |= PollEvents::IN;
-        }
-        if peer_closed {
-            self.peer_closed.store(true, Release);
-            events |= PollEvents::IN | PollEvents::RDHUP;
         }
         if acknowledged != 0 {
             self.tx_head.store(
@@ -253,11 +303,7 @@ impl Stream {
                 events |= PollEvents::OUT;
             }
         }
-        if events != PollEvents::default() {
-            if let Some(owner) = &*self.owner.lock(bh) {
-                owner.wake(events);
-            }
-        }
+        events
     }
 
     /// The connection is gone, whether it ended well or not; wakes everybody who waits.
