@@ -4,10 +4,9 @@
 use super::{
     connection::{Connection, Mutable},
     state::{Event, State},
-    timers::DELAYED_ACK,
 };
 use crate::{
-    driver::device::{Events, Punt},
+    driver::device::{Events, Punt, DELAYED_ACK},
     net::{
         clock, context::BhDisabled, errno::ECONNRESET, ksocket::InnerEvents, timer::Moment, uapi,
     },

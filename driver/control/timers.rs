@@ -11,7 +11,7 @@ use super::{
     state::{Event, State},
 };
 use crate::{
-    driver::WORK,
+    driver::{device::DELAYED_ACK, WORK},
     net::{context::BhDisabled, errno::ETIMEDOUT, ksocket::InnerSocket, timer::Moment},
 };
 use datapath::{
@@ -22,9 +22,6 @@ use kernel::{
     prelude::*,
     sync::{atomic::Relaxed, Arc},
 };
-
-/// How long an acknowledgment may be delayed: the kernel's `TCP_DELACK_MIN`.
-pub(super) const DELAYED_ACK: Micros = Micros::from_millis(40);
 
 /// `SO_KEEPALIVE` and the `TCP_KEEP*` options.
 #[derive(Clone, Copy, Debug)]

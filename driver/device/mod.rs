@@ -32,7 +32,7 @@ use datapath::{
         state::ConnectionCounters,
         ConfigError, ConnectionConfig, HostControl, Notification,
     },
-    units::{Bytes, SeqNum},
+    units::{Bytes, Micros, SeqNum},
     wire::{tcp::Flags, FourTuple},
 };
 use kernel::{prelude::*, sync::Arc};
@@ -131,6 +131,9 @@ pub(crate) struct Marks {
     pub(crate) mark: u32,
 }
 
+/// How long an acknowledgment may be delayed: the kernel's `TCP_DELACK_MIN`.
+pub(crate) const DELAYED_ACK: Micros = Micros::from_millis(40);
+
 /// Everything a device needs to carry a connection.
 pub(crate) struct Install<'a> {
     /// The data-path's state. The rings' bases and the path's checksum offload are the device's to decide.
@@ -180,7 +183,8 @@ pub(crate) trait OffloadedConnection: Send + Sync {
     /// Sends a RST with the sequence number the peer expects.
     fn send_reset(&self);
 
-    /// What the control plane's timer should wait for. [`Events::waits`] is called again from now on.
+    /// What the control plane's timer should wait for. [`Events::waits`] is called again from now on, for what it isn't. A
+    /// device that sees to delayed acknowledgments by itself tells of none.
     fn timers(&self) -> Option<Timers>;
 
     /// The full state.

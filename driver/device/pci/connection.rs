@@ -22,7 +22,7 @@ use crate::{
         device_abi as abi,
         dma::MappedBuffer,
         dst::Dst,
-        errno::ENOTCONN,
+        errno::{EALREADY, ENOTCONN},
     },
 };
 use datapath::{
@@ -79,6 +79,8 @@ struct State {
     tx_head: u32,
     rx_tail: u32,
     fin: bool,
+    /// What the NIC has told that the connection waits for, and was not asked to tell anew.
+    told: u8,
     phase: Phase,
     /// Who is told; nobody once it is gone.
     events: Option<Arc<dyn Events>>,
@@ -146,6 +148,7 @@ impl PciConnection {
                         tx_head: config.tx.head.0,
                         rx_tail: config.rx.tail.0,
                         fin: config.send.fin != Fin::Open,
+                        told: 0,
                         phase: Phase::Live,
                         events: Some(install.events.clone()),
                     },
@@ -264,6 +267,7 @@ impl PciConnection {
             if readable > self.rx_size || rx_bytes > readable || tx_acked > unacknowledged {
                 return Err(EIO);
             }
+            state.told |= notification.waits;
             state.rx_tail = notification.rx_tail;
             state.tx_head = notification.tx_head;
             (rx_bytes, tx_acked, events)
@@ -459,11 +463,12 @@ impl OffloadedConnection for PciConnection {
             return None;
         }
         let record = self.record.read()?;
-        let _ = self.change(|_| Ok(abi::value_command(abi::COMMAND_WATCH, self.handle, 0, 0)));
+        self.watch(record.waits);
         let waits = |bit| record.waits & bit != 0;
         Some(Timers {
             retransmit: waits(abi::WAIT_IN_FLIGHT).then_some(Micros(record.rto_base)),
-            delayed_ack: waits(abi::WAIT_ACK_DELAYED).then_some(Micros(record.ack_owed_at)),
+            // The NIC acknowledges by itself.
+            delayed_ack: None,
             persist: waits(abi::WAIT_PERSIST),
         })
     }
@@ -500,6 +505,18 @@ impl OffloadedConnection for PciConnection {
 }
 
 impl PciConnection {
+    /// Has the NIC tell anew what the connection waits for, unless all that it has told is among `waits`, for which a timer
+    /// is set anyway.
+    fn watch(&self, waits: u8) {
+        let _ = self.change(|state| {
+            if state.told & !waits == 0 {
+                return Err(EALREADY.into());
+            }
+            state.told = 0;
+            Ok(abi::value_command(abi::COMMAND_WATCH, self.handle, 0, 0))
+        });
+    }
+
     fn mode_command(&self, state: &State) -> abi::Command {
         let mut flags = 0;
         if state.config.nodelay {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Connections' state, between the data-path's and the NIC's form.
 
-use crate::net::device_abi as abi;
+use crate::{driver::device::DELAYED_ACK, net::device_abi as abi};
 use datapath::{
     npu::{
         config::{
@@ -120,6 +120,7 @@ pub(super) fn state(
         context,
         control: context,
         flow_group: config.flow_group,
+        ack_delay: DELAYED_ACK.0 as u32,
         ..abi::ConnectionState::default()
     })
 }
