@@ -64,15 +64,44 @@ impl Drop for BhDisabled {
     }
 }
 
+/// Evidence that this CPU runs the handler of an interrupt.
+///
+/// # Invariants
+///
+/// Interrupts are disabled on this CPU, or bottom halves where the kernel runs handlers in threads, for as long as a value or
+/// a reference to one exists.
+pub(crate) struct HardIrq(NotThreadSafe);
+
+impl HardIrq {
+    /// Evidence of a context the kernel's C code has set up.
+    ///
+    /// # Safety
+    ///
+    /// Called by an interrupt's handler, which returns no sooner than `'a` ends.
+    #[inline]
+    pub(crate) unsafe fn assume<'a>() -> &'a Self {
+        // INVARIANT: By the function's safety requirements.
+        // SAFETY: The type has no size, so that any aligned pointer that isn't null is valid.
+        unsafe { core::ptr::NonNull::<Self>::dangling().as_ref() }
+    }
+}
+
 /// Evidence that an RCU read-side critical section is open.
 ///
 /// # Safety
 ///
-/// While a value or a reference to one exists, the thread must be inside `rcu_read_lock()`.
+/// While a value or a reference to one exists, the thread must be inside `rcu_read_lock()`, or bottom halves or interrupts
+/// must be disabled, which grace periods wait for just as well.
 pub(crate) unsafe trait RcuRead {}
 
 // SAFETY: The invariant of the guard.
 unsafe impl RcuRead for rcu::Guard {}
+
+// SAFETY: By the type's invariants.
+unsafe impl RcuRead for BhDisabled {}
+
+// SAFETY: By the type's invariants.
+unsafe impl RcuRead for HardIrq {}
 
 /// Waits until all that was put off until the end of a grace period is done, so that code and data it needs can go.
 /// Process context.
@@ -113,6 +142,12 @@ impl<T> BhSpinLock<T> {
     #[inline]
     pub(crate) fn lock<'a>(&'a self, _bh: &'a BhDisabled) -> SpinLockGuard<'a, T> {
         self.inner.lock()
+    }
+
+    /// Takes the lock if nobody has it: whoever does may be what the interrupt has interrupted.
+    #[inline]
+    pub(crate) fn try_lock<'a>(&'a self, _irq: &'a HardIrq) -> Option<SpinLockGuard<'a, T>> {
+        self.inner.try_lock()
     }
 }
 

@@ -6,7 +6,7 @@
 //! C headers: [`include/linux/pci.h`](srctree/include/linux/pci.h),
 //! [`include/linux/interrupt.h`](srctree/include/linux/interrupt.h)
 
-use super::bindings as b;
+use super::{bindings as b, context::HardIrq};
 use core::{ffi::c_void, ptr};
 use kernel::{
     device::Bound,
@@ -20,8 +20,8 @@ use kernel::{
 
 /// What happens at an interrupt.
 pub(crate) trait Handler: Send + Sync + 'static {
-    /// The device raised it. Called with interrupts disabled.
-    fn interrupt(&self);
+    /// The device raised it.
+    fn interrupt(&self, irq: &HardIrq);
 }
 
 /// The MSI-X vectors of a device.
@@ -122,7 +122,7 @@ impl Drop for Inner {
 ///
 /// Called by the interrupt core only, with the `T` the interrupt was requested with.
 unsafe extern "C" fn call<T: Handler>(_irq: c_int, handler: *mut c_void) -> b::irqreturn_t {
-    // SAFETY: The handler lives until the interrupt is freed.
-    unsafe { &*handler.cast::<T>() }.interrupt();
+    // SAFETY: The handler lives until the interrupt is freed, and this is where it is called.
+    unsafe { (*handler.cast::<T>()).interrupt(HardIrq::assume()) };
     b::irqreturn_IRQ_HANDLED
 }

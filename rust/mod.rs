@@ -25,6 +25,7 @@ pub(crate) mod netdevice;
 pub(crate) mod netfilter;
 pub(crate) mod netns;
 pub(crate) mod pci;
+pub(crate) mod rcu_slot;
 pub(crate) mod skbuff;
 pub(crate) mod sock;
 pub(crate) mod sock_slot;

@@ -8,7 +8,12 @@ use super::{
 use crate::{
     driver::device::{Events, Punt, DELAYED_ACK},
     net::{
-        clock, context::BhDisabled, errno::ECONNRESET, ksocket::InnerEvents, timer::Moment, uapi,
+        clock,
+        context::{BhDisabled, HardIrq},
+        errno::ECONNRESET,
+        ksocket::InnerEvents,
+        timer::Moment,
+        uapi,
     },
 };
 use datapath::{
@@ -58,6 +63,10 @@ impl Events for Connection {
         {
             self.notified(notification, bh);
         }
+    }
+
+    fn moved(&self, received: Bytes, acknowledged: Bytes, irq: &HardIrq) -> bool {
+        !self.attentive.load(Relaxed) && self.stream.moved(received.0, acknowledged.0, irq)
     }
 
     fn punt(&self, punt: Punt, _: &BhDisabled) {

@@ -18,7 +18,7 @@ pub(crate) use registry::{Observer, Registry, DEVICES};
 use crate::{
     driver::family::stream::PayloadBuffers,
     net::{
-        context::BhDisabled,
+        context::{BhDisabled, HardIrq},
         dst::Dst,
         netdevice::{LinkType, Name},
         netns::NetCookie,
@@ -218,8 +218,9 @@ pub(crate) struct Punt {
 
 /// Who is told what happens to a connection.
 ///
-/// Except for [`waits`](Self::waits), methods are called without any lock of the device held and one at a time, in the
-/// order of what they tell. Bottom halves are disabled, whatever the context: they must not sleep.
+/// Except for [`waits`](Self::waits) and [`moved`](Self::moved), methods are called without any lock held that the
+/// connection's methods take. All but `waits` are called one at a time, in the order of what they tell. Bottom halves are
+/// disabled, whatever the context: they must not sleep.
 pub(crate) trait Events: Send + Sync {
     /// The connection waits for something a timer must watch over. Told once for each bit, until
     /// [`OffloadedConnection::timers`] is called.
@@ -229,6 +230,14 @@ pub(crate) trait Events: Send + Sync {
 
     /// The data-path notifies.
     fn notify(&self, notification: &Notification, bh: &BhDisabled);
+
+    /// The data-path has received and seen acknowledged so many bytes, and that is all there is to tell. Returns whether
+    /// that was taken in, without waiting for a lock; if it wasn't, [`notify`](Self::notify) is to tell it.
+    ///
+    /// Called with the connection's lock held: wake, and call nothing of the connection.
+    fn moved(&self, _received: Bytes, _acknowledged: Bytes, _irq: &HardIrq) -> bool {
+        false
+    }
 
     /// A segment the data-path doesn't process. Delivered after the notifications of segments before it; if punts
     /// arrive faster than they are delivered, later ones are dropped.

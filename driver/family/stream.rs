@@ -8,7 +8,7 @@
 use super::ToeSocket;
 use crate::net::{
     buffer::PayloadBuffer,
-    context::{new_bh_spinlock, BhDisabled, BhSpinLock},
+    context::{new_bh_spinlock, BhDisabled, BhSpinLock, HardIrq},
     sock::{AnySock, PollEvents, Sock},
     tcp_repair::RingBytes,
 };
@@ -280,6 +280,21 @@ impl Stream {
                 owner.wake(events);
             }
         }
+    }
+
+    /// As [`notify`](Self::notify) in an interrupt; does nothing and returns `false` if a lock is in the way.
+    #[inline]
+    pub(crate) fn moved(&self, received: u32, acknowledged: u32, irq: &HardIrq) -> bool {
+        let Some(owner) = self.owner.try_lock(irq) else {
+            return false;
+        };
+        let events = self.advance(received, acknowledged);
+        if events != PollEvents::default() {
+            if let Some(owner) = &*owner {
+                owner.wake(events);
+            }
+        }
+        true
     }
 
     /// Moves the data-path's ends of the buffers; returns what there is for those who wait.

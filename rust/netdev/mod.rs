@@ -223,6 +223,12 @@ impl<T: Driver> Netdev<T> {
         unsafe { NetDevice::from_raw(self.as_ptr()) }
     }
 
+    /// Whether [scheduled](Self::schedule) NAPI contexts are polled: while the device is up.
+    #[inline]
+    pub(crate) fn is_polled(&self) -> bool {
+        self.polled.load(Relaxed)
+    }
+
     /// Has NAPI context `poll` polled soon; the first are those of the queues. Any context; does nothing while the device
     /// is down, or if there is none of this number.
     #[inline]

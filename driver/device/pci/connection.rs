@@ -8,7 +8,7 @@ use super::{
     device::{Offload, PciHold},
     message,
     record::Record,
-    table::Cookie,
+    table::{Cookie, Entry},
     Request,
 };
 use crate::{
@@ -18,11 +18,12 @@ use crate::{
         WORK,
     },
     net::{
-        context::{new_bh_spinlock, BhDisabled, BhSpinLock},
+        context::{new_bh_spinlock, BhDisabled, BhSpinLock, HardIrq},
         device_abi as abi,
         dma::MappedBuffer,
         dst::Dst,
         errno::{EALREADY, ENOTCONN},
+        rcu_slot::Reserved,
     },
 };
 use datapath::{
@@ -41,7 +42,7 @@ use kernel::{
     processor::cpu_relax,
     sync::{
         atomic::{Atomic, Full, Release},
-        Arc,
+        rcu, Arc,
     },
     workqueue::{Work, WorkItem},
 };
@@ -58,8 +59,6 @@ pub(super) struct PciConnection {
     record: Record,
     rx: MappedBuffer<PayloadBuffers>,
     tx: MappedBuffer<PayloadBuffers>,
-    rx_size: u32,
-    tx_size: u32,
     #[pin]
     state: BhSpinLock<State>,
     /// Something is being told; see [`Self::silence`].
@@ -82,8 +81,24 @@ struct State {
     /// What the NIC has told that the connection waits for, and was not asked to tell anew.
     told: u8,
     phase: Phase,
-    /// Who is told; nobody once it is gone.
-    events: Option<Arc<dyn Events>>,
+}
+
+impl State {
+    /// Takes in how far the NIC says it is; returns bytes received and acknowledged since. `EIO` if it can't be there.
+    #[inline]
+    fn progress(&mut self, notification: &abi::Notification) -> Result<(Bytes, Bytes)> {
+        let (rx_tail, tx_head) = (notification.rx_tail, notification.tx_head);
+        let rx_bytes = rx_tail.wrapping_sub(self.rx_tail);
+        let tx_acked = tx_head.wrapping_sub(self.tx_head);
+        let readable = rx_tail.wrapping_sub(self.rx_head);
+        let unacknowledged = self.tx_tail.wrapping_sub(self.tx_head);
+        if readable > self.config.rx.size || rx_bytes > readable || tx_acked > unacknowledged {
+            return Err(EIO);
+        }
+        self.rx_tail = rx_tail;
+        self.tx_head = tx_head;
+        Ok((Bytes(rx_bytes), Bytes(tx_acked)))
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -105,7 +120,7 @@ impl WorkItem for PciConnection {
 
     /// The NIC has stopped the connection.
     fn run(this: Arc<Self>) {
-        if let Some(events) = this.events() {
+        if let Some((_, events)) = this.known() {
             events.device_gone();
         }
     }
@@ -127,6 +142,7 @@ impl PciConnection {
         let rx = map(|buffers| &buffers.rx)?;
         let tx = map(|buffers| &buffers.tx)?;
         let record = Record::new(binding).map_err(|_| Refusal::NoMemory)?;
+        let room = Reserved::new().map_err(|_| Refusal::NoMemory)?;
         let cookie = offload.table.take()?;
         let this = Arc::pin_init(
             pin_init!(Self {
@@ -138,8 +154,6 @@ impl PciConnection {
                 record,
                 rx,
                 tx,
-                rx_size: config.rx.size,
-                tx_size: config.tx.size,
                 state <- new_bh_spinlock!(
                     State {
                         config,
@@ -150,7 +164,6 @@ impl PciConnection {
                         fin: config.send.fin != Fin::Open,
                         told: 0,
                         phase: Phase::Live,
-                        events: Some(install.events.clone()),
                     },
                     "PciConnection::state"
                 ),
@@ -163,8 +176,12 @@ impl PciConnection {
             offload.table.give_back(cookie);
             Refusal::NoMemory
         })?;
-        offload.table.set(cookie, Some(this.clone()));
-        this.hand_over().inspect_err(|_| drop(this.forget()))?;
+        let entry = Entry {
+            connection: this.clone(),
+            events: install.events.clone(),
+        };
+        offload.table.set(cookie, room, entry);
+        this.hand_over().inspect_err(|_| this.forget())?;
         Ok(this)
     }
 
@@ -207,18 +224,19 @@ impl PciConnection {
         self.handle
     }
 
-    /// Who is told, until it is gone.
-    pub(super) fn events(&self) -> Option<Arc<dyn Events>> {
-        let bh = BhDisabled::new();
-        let state = self.state.lock(&bh);
-        state.events.clone()
+    /// The connection as the table has it, and who is told of it; until it is taken out.
+    fn known(&self) -> Option<(Arc<Self>, Arc<dyn Events>)> {
+        let rcu = rcu::read_lock();
+        let entry = self.offload.table.find(u64::from(self.cookie.0), &rcu)?;
+        let own = core::ptr::eq(&*entry.connection, self);
+        own.then(|| (entry.connection.clone(), entry.events.clone()))
     }
 
-    /// Takes the connection out of the table; returns it if it was there.
-    fn forget(&self) -> Option<Arc<Self>> {
-        let this = self.offload.table.set(self.cookie, None)?;
-        self.offload.table.give_back(self.cookie);
-        Some(this)
+    /// Takes the connection out of the table.
+    fn forget(&self) {
+        if self.offload.table.clear(self.cookie) {
+            self.offload.table.give_back(self.cookie);
+        }
     }
 
     /// Has the NIC execute a command.
@@ -241,36 +259,64 @@ impl PciConnection {
         Ok(())
     }
 
-    /// Takes in a notification of this connection; `EIO` if it can't be right.
+    /// Takes in a notification of this connection, which `events` are told; `EIO` if it can't be right.
     pub(super) fn notified(
         self: &Arc<Self>,
+        events: &dyn Events,
         notification: &abi::Notification,
         bh: &BhDisabled,
     ) -> Result {
         // Full: whoever removes the connection sees this, or we see that it is gone.
         self.telling.fetch_add(1, Full);
-        let told = self.tell(notification, bh);
+        let told = self.tell(events, notification, bh);
         self.telling.fetch_sub(1, Release);
         told
     }
 
-    fn tell(self: &Arc<Self>, notification: &abi::Notification, bh: &BhDisabled) -> Result {
-        let (rx_bytes, tx_acked, events) = {
+    /// As [`notified`](Self::notified) in an interrupt, of a notification that says no more than how far the NIC is; returns
+    /// whether it was taken in, and leaves the rest to who may wait for locks.
+    #[inline]
+    pub(super) fn moved(
+        &self,
+        events: &dyn Events,
+        notification: &abi::Notification,
+        irq: &HardIrq,
+    ) -> bool {
+        let plain = notification.kind == abi::NOTIFY_DATA
+            && notification.events == 0
+            && notification.waits == 0;
+        if !plain {
+            return false;
+        }
+        let Some(mut state) = self.state.try_lock(irq) else {
+            return false;
+        };
+        if state.phase == Phase::Gone {
+            return false;
+        }
+        let before = (state.rx_tail, state.tx_head);
+        let moved = state
+            .progress(notification)
+            .is_ok_and(|(received, acked)| events.moved(received, acked, irq));
+        if !moved {
+            (state.rx_tail, state.tx_head) = before;
+        }
+        moved
+    }
+
+    fn tell(
+        self: &Arc<Self>,
+        events: &dyn Events,
+        notification: &abi::Notification,
+        bh: &BhDisabled,
+    ) -> Result {
+        let (rx_bytes, tx_acked) = {
             let mut state = self.state.lock(bh);
-            let Some(events) = state.events.clone() else {
+            if state.phase == Phase::Gone {
                 return Ok(());
-            };
-            let rx_bytes = notification.rx_tail.wrapping_sub(state.rx_tail);
-            let tx_acked = notification.tx_head.wrapping_sub(state.tx_head);
-            let readable = notification.rx_tail.wrapping_sub(state.rx_head);
-            let unacknowledged = state.tx_tail.wrapping_sub(state.tx_head);
-            if readable > self.rx_size || rx_bytes > readable || tx_acked > unacknowledged {
-                return Err(EIO);
             }
             state.told |= notification.waits;
-            state.rx_tail = notification.rx_tail;
-            state.tx_head = notification.tx_head;
-            (rx_bytes, tx_acked, events)
+            state.progress(notification)?
         };
         let waits = message::outcome(notification.waits);
         if !waits.is_empty() {
@@ -280,8 +326,8 @@ impl PciConnection {
             cookie: notification.cookie,
             context: self.context.number,
             events: message::happened(notification.events),
-            rx_bytes: Bytes(rx_bytes),
-            tx_acked: Bytes(tx_acked),
+            rx_bytes,
+            tx_acked,
             report: message::report(notification),
         };
         if !told.is_empty() {
@@ -334,15 +380,15 @@ impl PciConnection {
             // What was written before is told before.
             self.offload.settle(&self.context);
         }
-        let (config, events) = {
+        let config = {
             let bh = BhDisabled::new();
             let mut state = self.state.lock(&bh);
             state.phase = Phase::Gone;
-            (state.config, state.events.take())
+            state.config
         };
         self.silence();
-        drop(events);
-        let this = self.forget();
+        let known = self.known();
+        self.forget();
         let last = match removed {
             Ok((_, read)) => {
                 self.offload.finish(&convert::counters(&read.counters));
@@ -356,7 +402,7 @@ impl PciConnection {
                 // Else the NIC may still write to the connection's memory, until it is reset.
                 let counters = convert::counters(&self.record.counters());
                 self.offload.finish(&counters);
-                if let Some(this) = this.filter(|_| !self.is_abandoned()) {
+                if let Some((this, _)) = known.filter(|_| !self.is_abandoned()) {
                     self.offload.bury(this);
                 }
                 self.recorded(&config)
@@ -395,7 +441,7 @@ impl OffloadedConnection for PciConnection {
     fn post(&self, request: &HostControl) -> Result {
         self.change(|state| {
             let (added, freed) = (request.tx_added.0, request.rx_freed.0);
-            let room = self.tx_size - state.tx_tail.wrapping_sub(state.tx_head);
+            let room = state.config.tx.size - state.tx_tail.wrapping_sub(state.tx_head);
             let held = state.rx_tail.wrapping_sub(state.rx_head);
             if added > room || freed > held || (state.fin && added != 0) {
                 return Err(EINVAL);

@@ -12,7 +12,7 @@ use crate::{
     driver::device::counters::Counter,
     net::{
         clock,
-        context::{new_bh_spinlock, BhDisabled, BhSpinLock},
+        context::{new_bh_spinlock, BhDisabled, BhSpinLock, HardIrq},
         device_abi::{self as abi, Command, ContextSetup, Notification},
         dma::{full_barrier, Ring},
     },
@@ -38,7 +38,7 @@ pub(super) struct Context {
     status: Status,
     #[pin]
     commands: BhSpinLock<Submission<Command>>,
-    /// The next notification.
+    /// The next notification; whoever takes notifications in has it locked, before all other locks.
     #[pin]
     head: BhSpinLock<u32>,
     /// Times that polling has come to an end.
@@ -77,6 +77,9 @@ pub(super) const COUNTERS: [(&str, Get); 4] = [
 impl Context {
     const SQ_ENTRIES: u32 = 1024;
     const CQ_ENTRIES: u32 = 1024;
+
+    /// Most notifications taken in by an interrupt.
+    const AT_ONCE: u32 = 4;
 
     /// How long the device may execute nothing while there is no room for a command, in microseconds.
     const PATIENCE_US: u64 = 1_000_000;
@@ -119,7 +122,10 @@ impl Context {
         let registers = &self.nic.registers;
         let setup = {
             let bh = BhDisabled::new();
-            *self.head.lock(&bh) = 0;
+            let mut head = self.head.lock(&bh);
+            self.cq.clear();
+            *head = 0;
+            drop(head);
             let mut commands = self.commands.lock(&bh);
             commands.clear();
             ContextSetup {
@@ -134,7 +140,6 @@ impl Context {
             }
         };
         self.status.clear();
-        self.cq.clear();
         registers.ring(self.queue, Bell::SubmissionTail, 0);
         registers.ring(self.queue, Bell::CompletionHead, 0);
         registers.ring(self.queue, Bell::CompletionArm, 0);
@@ -183,18 +188,18 @@ impl Context {
 
     /// Takes in up to `budget` notifications of connections in `table`; returns how many.
     pub(super) fn poll(&self, table: &Table, budget: u32, bh: &BhDisabled) -> u32 {
-        let start = *self.head.lock(bh);
-        let mut head = start;
+        let mut head = self.head.lock(bh);
         let mut done = 0;
         while done < budget {
-            let Some(notification) = self.cq.read_new(head) else {
+            let Some(notification) = self.cq.read_new(*head) else {
                 break;
             };
-            head = head.wrapping_add(1);
+            *head = head.wrapping_add(1);
             done += 1;
             match table.find(notification.cookie, bh) {
-                Some(connection) if connection.handle() == notification.connection => {
-                    if connection.notified(&notification, bh).is_err() {
+                Some(entry) if entry.connection.handle() == notification.connection => {
+                    let told = entry.connection.notified(&*entry.events, &notification, bh);
+                    if told.is_err() {
                         self.counters.wrong.add(1);
                         self.nic.accuse();
                     }
@@ -203,25 +208,71 @@ impl Context {
             }
         }
         if done != 0 {
-            *self.head.lock(bh) = head;
             self.counters.notifications.add(u64::from(done));
+        }
+        // Else the next interrupt is asked for, which says so, too.
+        if done == budget && done != 0 {
             self.nic
                 .registers
-                .ring(self.queue, Bell::CompletionHead, head);
+                .ring(self.queue, Bell::CompletionHead, *head);
         }
         done
+    }
+
+    /// Takes in what the interrupt was raised for, if that is little and doesn't have to wait for anybody, and asks for
+    /// the next one; else returns `false`, and there is to be polled.
+    ///
+    /// A program that waits for one reply is so woken without a softirq in between.
+    pub(super) fn interrupted(&self, table: &Table, irq: &HardIrq) -> bool {
+        let Some(mut head) = self.head.try_lock(irq) else {
+            return false;
+        };
+        let start = *head;
+        let mut armed = false;
+        loop {
+            let Some(notification) = self.cq.read_new(*head) else {
+                if armed {
+                    break;
+                }
+                self.arm(*head);
+                armed = true;
+                continue;
+            };
+            // An index that is written already doesn't interrupt.
+            armed = false;
+            let taken = head.wrapping_sub(start) < Self::AT_ONCE
+                && table
+                    .find(notification.cookie, irq)
+                    .filter(|entry| entry.connection.handle() == notification.connection)
+                    .is_some_and(|entry| {
+                        entry.connection.moved(&*entry.events, &notification, irq)
+                    });
+            if !taken {
+                break;
+            }
+            *head = head.wrapping_add(1);
+        }
+        self.counters
+            .notifications
+            .add(u64::from(head.wrapping_sub(start)));
+        armed
+    }
+
+    /// Asks for an interrupt at notification `head`, the first that wasn't taken in. Look at the ring once more.
+    #[inline]
+    fn arm(&self, head: u32) {
+        let bells = [Bell::CompletionHead, Bell::CompletionArm];
+        self.nic.registers.ring_both(self.queue, bells, head);
+        full_barrier();
     }
 
     /// Asks for an interrupt at the next notification; returns whether there is one already.
     pub(super) fn rearm(&self) -> bool {
         self.rounds.fetch_add(1, Release);
         let bh = BhDisabled::new();
-        let head = *self.head.lock(&bh);
-        self.nic
-            .registers
-            .ring(self.queue, Bell::CompletionArm, head);
-        full_barrier();
-        self.cq.read_new(head).is_some()
+        let head = self.head.lock(&bh);
+        self.arm(*head);
+        self.cq.read_new(*head).is_some()
     }
 
     /// Times that polling has come to an end so far.

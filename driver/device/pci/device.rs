@@ -133,11 +133,7 @@ impl Offload {
 
     /// Tells all connections something.
     fn tell_all(&self, tell: impl Fn(&dyn Events)) {
-        self.table.for_each(|connection| {
-            if let Some(events) = connection.events() {
-                tell(&*events);
-            }
-        });
+        self.table.for_each(|_, events| tell(events));
     }
 
     /// The NIC was reset: no memory is its any more.
@@ -319,7 +315,7 @@ impl Device for PciDevice {
             let finished = offload.finished.lock(&bh);
             *finished
         };
-        offload.table.for_each(|connection| {
+        offload.table.for_each(|connection, _| {
             if let Some(counters) = connection.counters() {
                 totals.add(&counters);
             }

@@ -23,6 +23,7 @@ mod table;
 use super::{Offer, DEVICES};
 use crate::driver::WORK;
 use crate::net::{
+    context::{rcu_barrier, HardIrq},
     interrupt::{self, Handler, Vectors},
     netdev::{Netdev, Registration},
     netdevice::Rtnl,
@@ -69,6 +70,8 @@ impl Drop for Detached {
             self.0.nic.cut_off();
         }
         self.0.clear_graveyard();
+        // Connections that were taken off are freed a while later, and their memory has to be unmapped before that.
+        rcu_barrier();
     }
 }
 
@@ -97,7 +100,7 @@ impl WorkItem for AdminInterrupt {
 struct AdminHandler(Arc<AdminInterrupt>);
 
 impl Handler for AdminHandler {
-    fn interrupt(&self) {
+    fn interrupt(&self, _irq: &HardIrq) {
         if let Some(queue) = WORK.get() {
             // Err: it is queued already.
             let _ = queue.enqueue(self.0.clone());

@@ -5,7 +5,7 @@ use super::{
     context::Context, device::Offload, filter::Filter, nic::Nic, pair::Pair, recovery::Recovery,
 };
 use crate::net::{
-    context::BhDisabled,
+    context::{BhDisabled, HardIrq},
     device_abi as abi,
     interrupt::Handler,
     netdev::{Config, Driver, Features, MacAddress, Netdev, Poll, Stats},
@@ -162,7 +162,13 @@ pub(super) struct PollInterrupt {
 }
 
 impl Handler for PollInterrupt {
-    fn interrupt(&self) {
-        self.dev.schedule(self.poll);
+    fn interrupt(&self, irq: &HardIrq) {
+        let dev = &self.dev;
+        if let Some(context) = dev.context(self.poll).filter(|_| dev.is_polled()) {
+            if context.interrupted(&dev.offload.table, irq) {
+                return;
+            }
+        }
+        dev.schedule(self.poll);
     }
 }
