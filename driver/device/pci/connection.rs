@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 //! A connection that a NIC carries.
 
+mod told;
+
 use super::{
     admin::Failure,
     context::Context,
@@ -15,10 +17,9 @@ use crate::{
     driver::{
         device::{Events, Hold, Install, Marks, OffloadedConnection, Refusal},
         family::stream::PayloadBuffers,
-        WORK,
     },
     net::{
-        context::{new_bh_spinlock, BhDisabled, BhSpinLock, HardIrq},
+        context::{new_bh_spinlock, BhDisabled, BhSpinLock},
         device_abi as abi,
         dma::MappedBuffer,
         dst::Dst,
@@ -32,18 +33,14 @@ use datapath::{
         meta::Command,
         proto::Timers,
         state::ConnectionCounters,
-        ConnectionConfig, HostControl, Notification,
+        ConnectionConfig, HostControl,
     },
     units::{Bytes, Micros},
 };
 use kernel::{
-    impl_has_work, new_work, pr_warn_once,
+    impl_has_work, new_work,
     prelude::*,
-    processor::cpu_relax,
-    sync::{
-        atomic::{Atomic, Full, Release},
-        rcu, Arc,
-    },
+    sync::{atomic::Atomic, rcu, Arc},
     workqueue::{Work, WorkItem},
 };
 
@@ -259,99 +256,6 @@ impl PciConnection {
         Ok(())
     }
 
-    /// Takes in a notification of this connection, which `events` are told; `EIO` if it can't be right.
-    pub(super) fn notified(
-        self: &Arc<Self>,
-        events: &dyn Events,
-        notification: &abi::Notification,
-        bh: &BhDisabled,
-    ) -> Result {
-        // Full: whoever removes the connection sees this, or we see that it is gone.
-        self.telling.fetch_add(1, Full);
-        let told = self.tell(events, notification, bh);
-        self.telling.fetch_sub(1, Release);
-        told
-    }
-
-    /// As [`notified`](Self::notified) in an interrupt, of a notification that says no more than how far the NIC is; returns
-    /// whether it was taken in, and leaves the rest to who may wait for locks.
-    #[inline]
-    pub(super) fn moved(
-        &self,
-        events: &dyn Events,
-        notification: &abi::Notification,
-        irq: &HardIrq,
-    ) -> bool {
-        let plain = notification.kind == abi::NOTIFY_DATA
-            && notification.events == 0
-            && notification.waits == 0;
-        if !plain {
-            return false;
-        }
-        let Some(mut state) = self.state.try_lock(irq) else {
-            return false;
-        };
-        if state.phase == Phase::Gone {
-            return false;
-        }
-        let before = (state.rx_tail, state.tx_head);
-        let moved = state
-            .progress(notification)
-            .is_ok_and(|(received, acked)| events.moved(received, acked, irq));
-        if !moved {
-            (state.rx_tail, state.tx_head) = before;
-        }
-        moved
-    }
-
-    fn tell(
-        self: &Arc<Self>,
-        events: &dyn Events,
-        notification: &abi::Notification,
-        bh: &BhDisabled,
-    ) -> Result {
-        let (rx_bytes, tx_acked) = {
-            let mut state = self.state.lock(bh);
-            if state.phase == Phase::Gone {
-                return Ok(());
-            }
-            state.told |= notification.waits;
-            state.progress(notification)?
-        };
-        let waits = message::outcome(notification.waits);
-        if !waits.is_empty() {
-            events.waits(waits);
-        }
-        let told = Notification {
-            cookie: notification.cookie,
-            context: self.context.number,
-            events: message::happened(notification.events),
-            rx_bytes,
-            tx_acked,
-            report: message::report(notification),
-        };
-        if !told.is_empty() {
-            events.notify(&told, bh);
-        }
-        match notification.kind {
-            abi::NOTIFY_DATA => {}
-            abi::NOTIFY_PUNT => events.punt(message::punt(notification), bh),
-            abi::NOTIFY_STOPPED => {
-                pr_warn_once!(
-                    "NIC stopped a connection: error {}\n",
-                    abi::error(notification)
-                );
-                self.offload.stopped.add(1);
-                if let Some(queue) = WORK.get() {
-                    // Err: that is being done already.
-                    let _ = queue.enqueue(self.clone());
-                }
-            }
-            _ => return Err(EIO),
-        }
-        Ok(())
-    }
-
     /// Takes the connection off the NIC; returns its last state, if it was there. The NIC goes on to hold what arrives
     /// if `hold` is set, which the caller ends.
     fn take_off(&self, hold: bool) -> Option<ConnectionConfig> {
@@ -416,13 +320,6 @@ impl PciConnection {
         self.record
             .read()
             .map_or(*config, |record| convert::with_record(config, &record))
-    }
-
-    /// Waits until nothing is told any more; what is gone isn't told anew.
-    fn silence(&self) {
-        while self.telling.load(kernel::sync::atomic::Acquire) != 0 {
-            cpu_relax();
-        }
     }
 
     /// Whether the NIC was reset since, and knows nothing of the connection any more.
