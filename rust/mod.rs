@@ -9,6 +9,7 @@ pub(crate) mod buffer;
 pub(crate) mod clock;
 pub(crate) mod context;
 pub(crate) mod device_abi;
+pub(crate) mod devlink;
 pub(crate) mod dma;
 pub(crate) mod dst;
 pub(crate) mod errno;

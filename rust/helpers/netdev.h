@@ -4,11 +4,23 @@
 #define TOE_HELPERS_NETDEV_H
 
 #include <linux/dma-direction.h>
+#include <linux/ethtool.h>
+#include <linux/if_ether.h>
 #include <linux/interrupt.h>
 #include <linux/netdevice.h>
 #include <linux/types.h>
 
 struct device;
+struct devlink_fmsg;
+struct toe_health;
+
+typedef void (*toe_health_dump_t)(const void *owner, struct devlink_fmsg *fmsg);
+
+/* Functions that hash flows, as ethtool names them. */
+enum {
+	TOE_HASH_ANY = ETH_RSS_HASH_NO_CHANGE,
+	TOE_HASH_TOEPLITZ = ETH_RSS_HASH_TOP,
+};
 
 /* What became of the checksums of a received frame. */
 enum toe_rx_checksum {
@@ -57,6 +69,10 @@ void toe_helper_netdev_stop_queue(struct net_device *dev, u16 queue);
 void toe_helper_netdev_wake_queue(struct net_device *dev, u16 queue);
 void toe_helper_netdev_schedule(struct net_device *dev, u16 poll);
 bool toe_helper_netdev_running(const struct net_device *dev);
+bool toe_helper_netdev_present(const struct net_device *dev);
+u32 toe_helper_netdev_mtu(const struct net_device *dev);
+void toe_helper_netdev_set_mtu(struct net_device *dev, u32 mtu);
+u32 toe_helper_hw_addrs(const struct netdev_hw_addr_list *list, u8 (*to)[ETH_ALEN], u32 room);
 u16 toe_helper_napi_number(const struct napi_struct *napi);
 int toe_helper_napi_receive(struct napi_struct *napi, const struct toe_rx_frame *frame);
 void toe_helper_skb_tx_info(const struct sk_buff *skb, struct toe_tx_info *info);
@@ -69,6 +85,13 @@ void toe_helper_dma_unmap(struct device *dev, dma_addr_t address, size_t len,
 bool toe_helper_dma_need_sync(struct device *dev, dma_addr_t address);
 bool toe_helper_is_vmalloc(const void *address);
 struct page *toe_helper_virt_to_page(const void *address);
+
+struct toe_health *toe_helper_health_new(struct device *dev, const char *name, const void *owner,
+					 toe_health_dump_t dump);
+void toe_helper_health_free(struct toe_health *health);
+void toe_helper_health_failed(struct toe_health *health, const char *why);
+void toe_helper_health_recovered(struct toe_health *health);
+void toe_helper_fmsg_u64(struct devlink_fmsg *fmsg, const char *name, u64 value);
 
 int toe_helper_request_irq(unsigned int irq, irq_handler_t handler, const char *name, void *data);
 void toe_helper_pci_set_master(struct device *dev);
