@@ -179,6 +179,17 @@ impl<T: Plain> Ring<T> {
         self.memory.address()
     }
 
+    /// Uses only the first `entries` from now on, for a device that doesn't know the ring. `EINVAL` if that is no power of two,
+    /// or more than the ring was made with.
+    pub(crate) fn set_entries(&mut self, entries: u32) -> Result {
+        let len = (entries as usize).checked_mul(size_of::<T>());
+        if !entries.is_power_of_two() || len.is_none_or(|len| len > self.memory.len()) {
+            return Err(EINVAL);
+        }
+        self.mask = entries - 1;
+        Ok(())
+    }
+
     /// The number of entries.
     #[inline]
     pub(crate) fn entries(&self) -> u32 {
@@ -203,9 +214,7 @@ impl<T: Plain> Ring<T> {
     pub(crate) fn read_new(&self, index: u32) -> Option<T> {
         let offset = self.offset(index);
         let last = self.memory.acquire(offset + size_of::<T>() - 8).ok()?;
-        let phase = last.to_le() >> 56 & 1;
-        let odd_pass = index & self.mask.wrapping_add(1) != 0;
-        if (phase == 1) == odd_pass {
+        if !is_of_pass(index, self.mask, last) {
             return None;
         }
         self.memory.read(offset).ok()
@@ -217,6 +226,14 @@ impl<T: Plain> Ring<T> {
             let _ = self.memory.write(offset, &[0u64]);
         }
     }
+}
+
+/// Whether an entry whose last word is `last` was written in the pass of a ring that `index` is of.
+#[inline]
+fn is_of_pass(index: u32, mask: u32, last: u64) -> bool {
+    let phase = last.to_le() >> 56 & 1;
+    let odd_pass = index & mask.wrapping_add(1) != 0;
+    (phase == 1) != odd_pass
 }
 
 /// A piece of memory, as a device sees it.
@@ -429,5 +446,32 @@ impl<B> MappedBuffer<B> {
     /// The logarithm of the pages' length.
     pub(crate) fn page_shift(&self) -> u8 {
         self.shift
+    }
+}
+
+#[kernel::macros::kunit_tests(toe_dma)]
+mod tests {
+    use super::*;
+
+    const WRITTEN: u64 = 1 << 56;
+
+    #[test]
+    fn is_of_pass__changes_with_each_pass() {
+        for (index, last) in [(0, WRITTEN), (7, WRITTEN), (8, 0), (15, 0), (16, WRITTEN)] {
+            assert!(is_of_pass(index, 7, last));
+            assert!(!is_of_pass(index, 7, last ^ WRITTEN));
+        }
+    }
+
+    #[test]
+    fn is_of_pass__indices_wrap() {
+        assert!(is_of_pass(u32::MAX, 7, 0));
+        assert!(is_of_pass(u32::MAX.wrapping_add(1), 7, WRITTEN));
+    }
+
+    #[test]
+    fn is_of_pass__other_bits_dont_matter() {
+        assert!(is_of_pass(0, 7, !0));
+        assert!(is_of_pass(8, 7, !WRITTEN));
     }
 }

@@ -30,7 +30,7 @@ struct net_device *toe_helper_netdev_alloc(struct device *parent, const void *ow
 	dev = alloc_etherdev_mqs(struct_size(priv, poll, polls), queues, queues);
 	if (!dev)
 		return NULL;
-	dev->priv_flags |= IFF_LIVE_ADDR_CHANGE;
+	dev->priv_flags |= IFF_LIVE_ADDR_CHANGE | IFF_UNICAST_FLT;
 	SET_NETDEV_DEV(dev, parent);
 	priv = netdev_priv(dev);
 	priv->owner = owner;
@@ -100,14 +100,43 @@ bool toe_helper_netdev_running(const struct net_device *dev)
 	return netif_running(dev);
 }
 
+bool toe_helper_netdev_present(const struct net_device *dev)
+{
+	return netif_device_present(dev);
+}
+
+u32 toe_helper_netdev_mtu(const struct net_device *dev)
+{
+	return READ_ONCE(dev->mtu);
+}
+
+void toe_helper_netdev_set_mtu(struct net_device *dev, u32 mtu)
+{
+	WRITE_ONCE(dev->mtu, mtu); /* Pairs with the stack's reads, which take no lock. */
+}
+
+/* Copies Ethernet addresses of a list to @to, where there is @room for so many; returns how many there are. */
+u32 toe_helper_hw_addrs(const struct netdev_hw_addr_list *list, u8 *to, u32 room)
+{
+	const struct netdev_hw_addr *ha;
+	u32 count = 0;
+
+	netdev_hw_addr_list_for_each(ha, list) {
+		if (count < room)
+			memcpy(to + count * ETH_ALEN, ha->addr, ETH_ALEN);
+		count++;
+	}
+	return count;
+}
+
 u16 toe_helper_napi_number(const struct napi_struct *napi)
 {
 	return container_of(napi, struct toe_netdev_poll, napi)->number;
 }
 
 /*
- * Copies a frame and gives it to the stack. -EINVAL if it has no Ethernet header, -ENOMEM without
- * memory. For the poll function of @napi.
+ * Copies a frame and gives it to the stack, with what the device found out as far as that is wanted.
+ * -EINVAL if it has no Ethernet header, -ENOMEM without memory. For the poll function of @napi.
  */
 int toe_helper_napi_receive(struct napi_struct *napi, const struct toe_rx_frame *frame)
 {
@@ -120,9 +149,10 @@ int toe_helper_napi_receive(struct napi_struct *napi, const struct toe_rx_frame 
 		return -ENOMEM;
 	skb_put_data(skb, frame->data, frame->len);
 	skb_put_data(skb, frame->rest, frame->rest_len);
-	skb->ip_summed = frame->checksum == TOE_RX_CHECKSUM_UNNECESSARY ? CHECKSUM_UNNECESSARY :
-									  CHECKSUM_NONE;
-	if (frame->hash)
+	if (frame->checksum == TOE_RX_CHECKSUM_UNNECESSARY &&
+	    napi->dev->features & NETIF_F_RXCSUM)
+		skb->ip_summed = CHECKSUM_UNNECESSARY;
+	if (frame->hash && napi->dev->features & NETIF_F_RXHASH)
 		skb_set_hash(skb, frame->hash, frame->hash_l4 ? PKT_HASH_TYPE_L4 :
 								PKT_HASH_TYPE_L3);
 	skb_record_rx_queue(skb, frame->queue);

@@ -72,7 +72,7 @@ bool toe_helper_netdev_running(const struct net_device *dev);
 bool toe_helper_netdev_present(const struct net_device *dev);
 u32 toe_helper_netdev_mtu(const struct net_device *dev);
 void toe_helper_netdev_set_mtu(struct net_device *dev, u32 mtu);
-u32 toe_helper_hw_addrs(const struct netdev_hw_addr_list *list, u8 (*to)[ETH_ALEN], u32 room);
+u32 toe_helper_hw_addrs(const struct netdev_hw_addr_list *list, u8 *to, u32 room);
 u16 toe_helper_napi_number(const struct napi_struct *napi);
 int toe_helper_napi_receive(struct napi_struct *napi, const struct toe_rx_frame *frame);
 void toe_helper_skb_tx_info(const struct sk_buff *skb, struct toe_tx_info *info);

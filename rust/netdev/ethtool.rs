@@ -4,6 +4,7 @@
 //! C header: [`include/linux/ethtool.h`](srctree/include/linux/ethtool.h)
 
 use super::{b, Driver, Netdev};
+use crate::net::netdevice::Rtnl;
 use core::{
     ffi::{c_int, c_void, CStr},
     mem::zeroed,
@@ -11,13 +12,13 @@ use core::{
 };
 use kernel::{error::from_result, prelude::*};
 
-/// The lengths of a device's rings, which are the same for transmission and reception.
-#[derive(Clone, Copy, Debug)]
+/// The lengths of a device's rings, in entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RingSizes {
-    /// Entries at the moment.
-    pub(crate) now: u32,
-    /// Most entries there can be.
-    pub(crate) most: u32,
+    /// For reception.
+    pub(crate) rx: u32,
+    /// For transmission.
+    pub(crate) tx: u32,
 }
 
 /// What a driver tells `ethtool`. All is called in process context with RTNL held.
@@ -37,8 +38,14 @@ pub(crate) trait Ethtool: Sized {
     /// The link's speed in Mbit/s, if it is known.
     fn link_speed(dev: &Netdev<Self>) -> Option<u32>;
 
-    /// The lengths of the rings.
+    /// The lengths of the rings at the moment.
     fn ring_sizes(dev: &Netdev<Self>) -> RingSizes;
+
+    /// The lengths they can have at most.
+    fn max_ring_sizes(dev: &Netdev<Self>) -> RingSizes;
+
+    /// Sets the lengths, which are within those limits; `EINVAL` if they can't be set.
+    fn set_ring_sizes(dev: &Netdev<Self>, rtnl: &Rtnl, sizes: RingSizes) -> Result;
 
     /// How long a received frame may wait for others before there is an interrupt, in microseconds.
     fn moderation(dev: &Netdev<Self>) -> u32;
@@ -55,8 +62,9 @@ pub(crate) trait Ethtool: Sized {
     /// Has the device reset, sooner or later.
     fn reset(dev: &Netdev<Self>);
 
-    /// Runs the self-tests; fills in 0 for those that pass.
-    fn self_test(dev: &Netdev<Self>, results: &mut [u64]);
+    /// Runs the self-tests, if `offline` also those that the device can't be used during; fills in 0 for those that pass, and
+    /// for those that weren't run.
+    fn self_test(dev: &Netdev<Self>, rtnl: &Rtnl, offline: bool, results: &mut [u64]);
 }
 
 /// Length of a name among strings.
@@ -71,7 +79,14 @@ impl<T: Driver> Netdev<T> {
         ops.get_link = Some(b::ethtool_op_get_link);
         ops.get_link_ksettings = Some(Self::link_callback);
         ops.get_ringparam = Some(Self::rings_callback);
+        ops.set_ringparam = Some(Self::set_rings_callback);
         ops.get_channels = Some(Self::channels_callback);
+        ops.set_channels = Some(Self::set_channels_callback);
+        ops.get_rx_ring_count = Some(Self::ring_count_callback);
+        ops.get_rxfh_key_size = Some(Self::key_size_callback);
+        ops.get_rxfh_indir_size = Some(Self::table_size_callback);
+        ops.get_rxfh = Some(Self::spreading_callback);
+        ops.set_rxfh = Some(Self::set_spreading_callback);
         ops.get_coalesce = Some(Self::coalesce_callback);
         ops.set_coalesce = Some(Self::set_coalesce_callback);
         ops.get_sset_count = Some(Self::count_callback);
@@ -134,11 +149,39 @@ impl<T: Driver> Netdev<T> {
     ) {
         // SAFETY: As above.
         let (this, to) = unsafe { (Self::from_dev(dev), &mut *to) };
-        let sizes = T::ring_sizes(this);
-        to.rx_max_pending = sizes.most;
-        to.tx_max_pending = sizes.most;
-        to.rx_pending = sizes.now;
-        to.tx_pending = sizes.now;
+        let (now, most) = (T::ring_sizes(this), T::max_ring_sizes(this));
+        to.rx_max_pending = most.rx;
+        to.tx_max_pending = most.tx;
+        to.rx_pending = now.rx;
+        to.tx_pending = now.tx;
+    }
+
+    /// # Safety
+    ///
+    /// See above.
+    unsafe extern "C" fn set_rings_callback(
+        dev: *mut b::net_device,
+        from: *mut b::ethtool_ringparam,
+        _kernel: *mut b::kernel_ethtool_ringparam,
+        _ack: *mut b::netlink_ext_ack,
+    ) -> c_int {
+        // SAFETY: As above; RTNL is held.
+        let (this, from, rtnl) = unsafe { (Self::from_dev(dev), &*from, Rtnl::assume()) };
+        from_result(|| {
+            let most = T::max_ring_sizes(this);
+            let sizes = RingSizes {
+                rx: from.rx_pending,
+                tx: from.tx_pending,
+            };
+            if sizes.rx > most.rx || sizes.tx > most.tx {
+                return Err(EINVAL);
+            }
+            let set = T::set_ring_sizes(this, rtnl, sizes);
+            if this.is_stalled() {
+                T::reset(this);
+            }
+            set.map(|()| 0)
+        })
     }
 
     /// # Safety
@@ -148,7 +191,28 @@ impl<T: Driver> Netdev<T> {
         // SAFETY: As above.
         let (this, to) = unsafe { (Self::from_dev(dev), &mut *to) };
         to.max_combined = u32::from(this.queues);
-        to.combined_count = u32::from(this.queues);
+        to.combined_count = u32::from(this.queues());
+    }
+
+    /// # Safety
+    ///
+    /// See above.
+    unsafe extern "C" fn set_channels_callback(
+        dev: *mut b::net_device,
+        from: *mut b::ethtool_channels,
+    ) -> c_int {
+        // SAFETY: As above; RTNL is held.
+        let (this, from, rtnl) = unsafe { (Self::from_dev(dev), &*from, Rtnl::assume()) };
+        from_result(|| {
+            if from.rx_count != 0 || from.tx_count != 0 || from.other_count != 0 {
+                return Err(EINVAL);
+            }
+            let used = this.use_queues(rtnl, u16::try_from(from.combined_count)?);
+            if this.is_stalled() {
+                T::reset(this);
+            }
+            used.map(|()| 0)
+        })
     }
 
     /// # Safety
@@ -269,14 +333,16 @@ impl<T: Driver> Netdev<T> {
         test: *mut b::ethtool_test,
         to: *mut u64,
     ) {
-        // SAFETY: As above; the core has room for as many results as there are names, zeroed.
-        let (this, results) = unsafe {
+        // SAFETY: As above; the core has room for as many results as there are names, zeroed. RTNL is held.
+        let (this, results, offline, rtnl) = unsafe {
             (
                 Self::from_dev(dev),
                 slice::from_raw_parts_mut(to, T::TESTS.len()),
+                (*test).flags & b::ethtool_test_flags_ETH_TEST_FL_OFFLINE != 0,
+                Rtnl::assume(),
             )
         };
-        T::self_test(this, results);
+        T::self_test(this, rtnl, offline, results);
         if results.iter().any(|result| *result != 0) {
             // SAFETY: As above.
             unsafe { (*test).flags |= b::ethtool_test_flags_ETH_TEST_FL_FAILED };

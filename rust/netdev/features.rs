@@ -54,3 +54,16 @@ impl BitOr for Features {
         Self(self.0 | other.0)
     }
 }
+
+#[kernel::macros::kunit_tests(toe_netdev_features)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn when__leaves_what_is_on() {
+        let both = Features::TSO | Features::RX_HASH;
+        assert!(both.when(true) == both);
+        assert!(both.when(false) | Features::TSO == Features::TSO);
+        assert_eq!(both.bits().count_ones(), 2);
+    }
+}

@@ -12,10 +12,14 @@ mod features;
 mod napi;
 mod ops;
 mod packet;
+mod rx_mode;
+mod spreading;
 
 pub(crate) use ethtool::{Ethtool, RingSizes};
 pub(crate) use features::Features;
 pub(crate) use napi::{Poll, RxChecksum, RxFrame};
+pub(crate) use rx_mode::RxMode;
+pub(crate) use spreading::{system_hash_key, Spreading};
 
 use super::{
     bindings as b,
@@ -79,7 +83,7 @@ pub(crate) struct Config {
 }
 
 /// What a driver of an Ethernet device does.
-pub(crate) trait Driver: Ethtool + Sized + Send + Sync + 'static {
+pub(crate) trait Driver: Ethtool + Spreading + Sized + Send + Sync + 'static {
     /// The device is to work from now on. It is polled only after this. Process context, RTNL is held.
     fn open(dev: &Netdev<Self>) -> Result;
 
@@ -104,9 +108,13 @@ pub(crate) trait Driver: Ethtool + Sized + Send + Sync + 'static {
     /// Takes another address. Process context, RTNL is held.
     fn set_address(dev: &Netdev<Self>, address: &MacAddress) -> Result;
 
-    /// Receives all frames, or only those for its address, for everybody and for all groups. Bottom halves are disabled; it
-    /// may be done a little later.
-    fn set_promiscuous(dev: &Netdev<Self>, on: bool);
+    /// Takes another MTU, in bytes, which is not beyond the largest. Process context, RTNL is held. What is told to a device
+    /// that is down, or that forgets it, is told again by [`open`](Self::open), from [`Netdev::mtu`].
+    fn set_mtu(dev: &Netdev<Self>, mtu: u32) -> Result;
+
+    /// Receives what `mode` says besides frames for its address and for everybody. Process context, RTNL is held. It is
+    /// called when the device was opened, and whenever that changes; after an error again, some time later.
+    fn set_rx_mode(dev: &Netdev<Self>, mode: &RxMode<'_>) -> Result;
 
     /// A packet hasn't been sent for long. Bottom halves are disabled.
     fn transmit_timed_out(dev: &Netdev<Self>, queue: u16);
@@ -127,7 +135,7 @@ impl Drop for Allocation {
     }
 }
 
-/// An Ethernet device, and what its driver keeps of it.
+/// An Ethernet device, and what its driver keeps of it. The last reference must be dropped where it is allowed to sleep.
 ///
 /// # Invariants
 ///
@@ -138,6 +146,8 @@ pub(crate) struct Netdev<T> {
     _parent: ARef<Device>,
     queues: u16,
     polls: u16,
+    /// Queues in use, of those there are; at least one. Changes under RTNL, while the driver has the device stopped.
+    used: Atomic<u32>,
     /// Was registered once.
     registered: Atomic<bool>,
     /// It is open, and polling enabled. Changes under RTNL.
@@ -173,6 +183,7 @@ impl<T: Driver> Netdev<T> {
                 _parent: (&**parent).into(),
                 queues: config.queues,
                 polls: config.polls,
+                used: Atomic::new(config.queues.into()),
                 registered: Atomic::new(false),
                 polled: Atomic::new(false),
                 data <- data,
@@ -215,6 +226,35 @@ impl<T: Driver> Netdev<T> {
         }
         // INVARIANT: Just made.
         Ok(Allocation(dev))
+    }
+
+    /// Pairs of queues in use: the first ones of those there are. Doesn't change between [`Driver::open`] and
+    /// [`Driver::stop`].
+    #[inline]
+    pub(crate) fn queues(&self) -> u16 {
+        self.used.load(Relaxed) as u16
+    }
+
+    /// Uses that many of the pairs of queues from now on; the device is down meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if there are none or not so many, `ENOMEM` if there is no memory; those of [`reopen`](Self::reopen).
+    fn use_queues(&self, rtnl: &Rtnl, queues: u16) -> Result {
+        if queues == 0 || queues > self.queues {
+            return Err(EINVAL);
+        }
+        let mut told = Ok(());
+        self.reopen(rtnl, || {
+            let count = u32::from(queues);
+            // SAFETY: Valid by the type's invariants; RTNL is held.
+            told = to_result(unsafe { b::netif_set_real_num_queues(self.as_ptr(), count, count) });
+            if told.is_ok() {
+                self.used.store(count, Relaxed);
+            }
+            Ok(())
+        })?;
+        told
     }
 
     /// The device as others see it.
@@ -270,10 +310,24 @@ impl<T: Driver> Netdev<T> {
         }
     }
 
-    /// Whether the device is up, or about to be.
+    /// The MTU at the moment, in bytes.
+    pub(crate) fn mtu(&self) -> u32 {
+        // SAFETY: Valid by the type's invariants.
+        unsafe { b::toe_helper_netdev_mtu(self.as_ptr()) }
+    }
+
+    /// Whether the device is up, or about to be, and not suspended.
     pub(crate) fn is_running(&self) -> bool {
         // SAFETY: Valid by the type's invariants.
-        unsafe { b::toe_helper_netdev_running(self.as_ptr()) }
+        unsafe {
+            b::toe_helper_netdev_running(self.as_ptr())
+                && b::toe_helper_netdev_present(self.as_ptr())
+        }
+    }
+
+    /// Whether the device should be up, and the driver could not open it.
+    fn is_stalled(&self) -> bool {
+        self.is_running() && !self.polled.load(Relaxed)
     }
 
     /// Has the driver stop and open the device, if it is up, without the stack taking it down: addresses and routes
@@ -291,6 +345,31 @@ impl<T: Driver> Netdev<T> {
         if running {
             self.up()?;
         }
+        Ok(())
+    }
+}
+
+impl<T: Driver> Netdev<T> {
+    /// Has the driver stop the device, if it is up, and the stack leave it alone until [`resume`](Self::resume): addresses
+    /// and routes stay.
+    pub(crate) fn suspend(&self, _rtnl: &Rtnl) {
+        // SAFETY: Valid by the type's invariants; RTNL is held.
+        unsafe { b::netif_device_detach(self.as_ptr()) };
+        self.down();
+    }
+
+    /// Undoes [`suspend`](Self::suspend).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Driver::open`]: the device stays as it is then.
+    pub(crate) fn resume(&self, _rtnl: &Rtnl) -> Result {
+        // SAFETY: Valid by the type's invariants.
+        if unsafe { b::toe_helper_netdev_running(self.as_ptr()) } {
+            self.up()?;
+        }
+        // SAFETY: As above; RTNL is held.
+        unsafe { b::netif_device_attach(self.as_ptr()) };
         Ok(())
     }
 }

@@ -22,8 +22,10 @@ pub(crate) struct RxFrame<'a> {
     pub(crate) memory: &'a DmaMemory,
     /// Where it begins there, in bytes.
     pub(crate) offset: usize,
-    /// Its length in bytes, without frame check sequence. What goes beyond the memory's end is at its beginning.
+    /// Its length in bytes, without frame check sequence. What goes beyond `end` is at the memory's beginning.
     pub(crate) len: usize,
+    /// How much of the memory frames lie in, in bytes.
+    pub(crate) end: usize,
     /// What is known of its checksums.
     pub(crate) checksum: RxChecksum,
     /// Hash of its flow; 0 if there is none.
@@ -71,7 +73,7 @@ impl Poll<'_> {
     #[inline]
     pub(crate) fn receive(&mut self, frame: &RxFrame<'_>) -> Result {
         let memory = frame.memory;
-        let len = frame.len.min(memory.len().saturating_sub(frame.offset));
+        let len = frame.len.min(frame.end.saturating_sub(frame.offset));
         let rest = frame.len - len;
         let raw = b::toe_rx_frame {
             data: memory.bytes(frame.offset, len)?.cast(),

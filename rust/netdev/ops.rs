@@ -23,7 +23,8 @@ impl<T: Driver> Netdev<T> {
         ops.ndo_start_xmit = Some(Self::xmit_callback);
         ops.ndo_get_stats64 = Some(Self::stats_callback);
         ops.ndo_set_mac_address = Some(Self::set_address_callback);
-        ops.ndo_set_rx_mode = Some(Self::rx_mode_callback);
+        ops.ndo_change_mtu = Some(Self::change_mtu_callback);
+        ops.ndo_set_rx_mode_async = Some(Self::rx_mode_callback);
         ops.ndo_validate_addr = Some(b::eth_validate_addr);
         ops.ndo_tx_timeout = Some(Self::timeout_callback);
         ops
@@ -39,11 +40,14 @@ impl<T: Driver> Netdev<T> {
         unsafe { &*b::toe_helper_netdev_owner(dev).cast::<Self>() }
     }
 
-    /// Has the driver open the device, and lets it be polled. To be undone by [`Self::down`].
+    /// Has the driver open the device, and lets it be polled, if it isn't already. To be undone by [`Self::down`]. RTNL is
+    /// held.
     pub(super) fn up(&self) -> Result {
+        if self.polled.load(Relaxed) {
+            return Ok(());
+        }
         T::open(self)?;
-        // SAFETY: Valid by the type's invariants. Polling is disabled: it is enabled here only, and disabled before the
-        // stack or `reopen` calls this again.
+        // SAFETY: Valid by the type's invariants. Polling is disabled: it is enabled here only, as `polled` says.
         unsafe {
             b::toe_helper_netdev_napi_enable(self.as_ptr());
             b::toe_helper_netdev_start_queues(self.as_ptr());
@@ -152,11 +156,16 @@ impl<T: Driver> Netdev<T> {
 
     /// # Safety
     ///
-    /// For the network core only, as `ndo_set_rx_mode`.
-    unsafe extern "C" fn rx_mode_callback(dev: *mut b::net_device) {
-        // SAFETY: As above; the flags change under a lock that is held.
-        let (this, flags) = unsafe { (Self::from_dev(dev), (*dev).flags) };
-        T::set_promiscuous(this, flags & b::net_device_flags_IFF_PROMISC != 0);
+    /// For the network core only, as `ndo_change_mtu`.
+    unsafe extern "C" fn change_mtu_callback(dev: *mut b::net_device, mtu: c_int) -> c_int {
+        // SAFETY: As above.
+        let this = unsafe { Self::from_dev(dev) };
+        from_result(|| {
+            T::set_mtu(this, u32::try_from(mtu)?)?;
+            // SAFETY: As above; RTNL is held.
+            unsafe { b::toe_helper_netdev_set_mtu(dev, mtu as u32) };
+            Ok(0)
+        })
     }
 
     /// # Safety

@@ -25,10 +25,10 @@ use datapath::{
     wire::FourTuple,
 };
 use kernel::{
-    new_mutex,
+    new_mutex, pr_warn_once,
     prelude::*,
     sync::{
-        atomic::{Atomic, Full, Relaxed},
+        atomic::{Acquire, Atomic, Full, Relaxed, Release},
         Arc, Mutex,
     },
     time::{delay::fsleep, Delta},
@@ -155,9 +155,22 @@ impl Offload {
         }
     }
 
+    /// Waits until all claims and connections are gone, unless that takes very long.
+    pub(super) fn wait_until_empty(&self) {
+        const STEP_MS: i64 = 1;
+        const STEPS: u32 = 5000;
+        for _ in 0..STEPS {
+            if self.connections.load(Acquire) == 0 {
+                return;
+            }
+            fsleep(Delta::from_millis(STEP_MS));
+        }
+        pr_warn_once!("connections of a NIC that is gone take long to be handed back\n");
+    }
+
     /// A claim or connection is gone.
     pub(super) fn released(&self) {
-        self.connections.fetch_sub(1, Relaxed);
+        self.connections.fetch_sub(1, Release);
     }
 
     /// Keeps the counts of a connection that goes.
@@ -176,7 +189,7 @@ impl Offload {
     fn receive_raw(&self) {
         let netdev = self.netdev.lock().clone();
         let Some(netdev) = netdev else { return };
-        for (poll, pair) in netdev.pairs.iter().enumerate() {
+        for (poll, pair) in Port::used(&netdev).iter().enumerate() {
             self.rounds(poll as u16, || pair.rounds());
         }
     }
@@ -224,29 +237,30 @@ impl Hardware for Offload {
         let netdev = self.netdev.lock().clone().ok_or(ENODEV)?;
         let device = PciDevice {
             namespace: netdev.netdevice().net_cookie(),
+            ifindex: netdev.netdevice().ifindex(),
             offload: self,
-            netdev,
             closed: Atomic::new(false),
         };
         Ok(Arc::new(device, GFP_KERNEL)?)
     }
 }
 
-/// The device, in one namespace.
+/// The device, in one namespace. Connections keep it, and drop it where a netdev can't be: so it has none.
 struct PciDevice {
     offload: Arc<Offload>,
-    netdev: Arc<Netdev<Port>>,
+    ifindex: u32,
     namespace: NetCookie,
     closed: Atomic<bool>,
 }
 
 impl Device for PciDevice {
     fn name(&self) -> Option<Name> {
-        Some(self.netdev.netdevice().name())
+        let netdev = self.offload.netdev.lock();
+        netdev.as_ref().map(|netdev| netdev.netdevice().name())
     }
 
     fn ifindex(&self) -> u32 {
-        self.netdev.netdevice().ifindex()
+        self.ifindex
     }
 
     fn namespace(&self) -> NetCookie {
@@ -282,7 +296,11 @@ impl Device for PciDevice {
         let offload = &self.offload;
         let uninit = KBox::new_uninit(GFP_KERNEL).map_err(|_| Refusal::NoMemory)?;
         let generation = offload.nic.generation();
-        if !self.netdev.is_running() {
+        let running = {
+            let netdev = offload.netdev.lock();
+            netdev.as_ref().is_some_and(|netdev| netdev.is_running())
+        };
+        if !running {
             return Err(Refusal::DeviceGone);
         }
         offload.connections.fetch_add(1, Relaxed);

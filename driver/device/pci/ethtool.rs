@@ -1,10 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 //! What `ethtool` shows of a NIC.
 
-use super::{port::Port, Request};
-use crate::net::{
-    device_abi::{self as abi, reg},
-    netdev::{Ethtool, Netdev, RingSizes},
+use super::{
+    pair::{Counters, Pair},
+    port::Port,
+    self_test, Request,
+};
+use crate::{
+    driver::device::counters::Counter,
+    net::{
+        device_abi::{self as abi, reg},
+        netdev::{Ethtool, Netdev, RingSizes, Spreading},
+        netdevice::Rtnl,
+    },
 };
 use core::ffi::CStr;
 use kernel::{prelude::*, sync::atomic::Relaxed};
@@ -29,11 +37,58 @@ const STATISTICS: [(&CStr, usize); 16] = [
     (c"toe_queues_stopped", abi::STAT_QUEUES_STOPPED),
 ];
 
-const NAMES: [&CStr; STATISTICS.len()] = {
-    let mut names = [c""; STATISTICS.len()];
+/// Pairs whose statistics are shown.
+pub(super) const MAX_PAIRS: usize = 4;
+
+/// Statistics of each pair of queues.
+const OF_PAIR: [fn(&Counters) -> &Counter; 4] = [
+    |counters| &counters.rx_packets,
+    |counters| &counters.rx_bytes,
+    |counters| &counters.tx_packets,
+    |counters| &counters.tx_bytes,
+];
+
+/// Their names.
+const OF_PAIRS: [[&CStr; OF_PAIR.len()]; MAX_PAIRS] = [
+    [
+        c"queue0_rx_packets",
+        c"queue0_rx_bytes",
+        c"queue0_tx_packets",
+        c"queue0_tx_bytes",
+    ],
+    [
+        c"queue1_rx_packets",
+        c"queue1_rx_bytes",
+        c"queue1_tx_packets",
+        c"queue1_tx_bytes",
+    ],
+    [
+        c"queue2_rx_packets",
+        c"queue2_rx_bytes",
+        c"queue2_tx_packets",
+        c"queue2_tx_bytes",
+    ],
+    [
+        c"queue3_rx_packets",
+        c"queue3_rx_bytes",
+        c"queue3_tx_packets",
+        c"queue3_tx_bytes",
+    ],
+];
+
+const ALL: usize = STATISTICS.len() + OF_PAIR.len() * MAX_PAIRS;
+
+/// Names of all statistics, the NIC's first.
+const NAMES: [&CStr; ALL] = {
+    let mut names = [c""; ALL];
     let mut i = 0;
-    while i < names.len() {
+    while i < STATISTICS.len() {
         names[i] = STATISTICS[i].0;
+        i += 1;
+    }
+    while i < ALL {
+        let at = i - STATISTICS.len();
+        names[i] = OF_PAIRS[at / OF_PAIR.len()][at % OF_PAIR.len()];
         i += 1;
     }
     names
@@ -41,12 +96,7 @@ const NAMES: [&CStr; STATISTICS.len()] = {
 
 impl Ethtool for Port {
     const STATISTICS: &'static [&'static CStr] = &NAMES;
-    const TESTS: &'static [&'static CStr] = &[
-        c"registers  (online)",
-        c"admin queue (online)",
-        c"device     (online)",
-        c"link       (online)",
-    ];
+    const TESTS: &'static [&'static CStr] = &self_test::NAMES;
     const REGISTERS: usize = reg::END / 4;
 
     fn firmware(dev: &Netdev<Self>) -> (u32, u32) {
@@ -62,8 +112,22 @@ impl Ethtool for Port {
     }
 
     fn ring_sizes(dev: &Netdev<Self>) -> RingSizes {
-        let now = dev.pairs.first().map_or(0, |pair| pair.entries());
-        RingSizes { now, most: now }
+        // They are the same in all pairs.
+        dev.pairs
+            .first()
+            .map_or(RingSizes { rx: 0, tx: 0 }, |pair| pair.sizes())
+    }
+
+    fn max_ring_sizes(dev: &Netdev<Self>) -> RingSizes {
+        let most = dev.pairs.first().map_or(0, |pair| pair.max_entries());
+        RingSizes { rx: most, tx: most }
+    }
+
+    fn set_ring_sizes(dev: &Netdev<Self>, rtnl: &Rtnl, sizes: RingSizes) -> Result {
+        Pair::check_sizes(sizes)?;
+        dev.reopen(rtnl, || {
+            dev.pairs.iter().try_for_each(|pair| pair.resize(sizes))
+        })
     }
 
     fn moderation(dev: &Netdev<Self>) -> u32 {
@@ -73,12 +137,18 @@ impl Ethtool for Port {
     fn set_moderation(dev: &Netdev<Self>, usecs: u32) -> Result {
         dev.moderation.store(usecs, Relaxed);
         if dev.is_running() {
-            dev.apply_moderation()?;
+            Self::apply_moderation(dev)?;
         }
         Ok(())
     }
 
     fn statistics(dev: &Netdev<Self>, values: &mut [u64]) {
+        let (values, of_pairs) = values.split_at_mut(STATISTICS.len().min(values.len()));
+        for (values, pair) in of_pairs.chunks_mut(OF_PAIR.len()).zip(&dev.pairs) {
+            for (value, counter) in values.iter_mut().zip(OF_PAIR) {
+                *value = counter(&pair.counters).get();
+            }
+        }
         let request = Request {
             op: abi::ADMIN_GET_STATS,
             ..Request::default()
@@ -101,23 +171,53 @@ impl Ethtool for Port {
         dev.recovery.order();
     }
 
-    fn self_test(dev: &Netdev<Self>, results: &mut [u64]) {
-        let nic = &dev.nic;
-        let admin = |op| {
-            nic.execute(Request {
-                op,
-                ..Request::default()
-            })
-            .is_ok()
-        };
-        let passed = [
-            nic.registers.read(reg::MAGIC) == abi::MAGIC,
-            admin(abi::ADMIN_NOP),
-            admin(abi::ADMIN_SELF_TEST),
-            nic.registers.read(reg::STATUS) & abi::STATUS_LINK != 0,
-        ];
-        for (result, passed) in results.iter_mut().zip(passed) {
-            *result = u64::from(!passed);
+    fn self_test(dev: &Netdev<Self>, rtnl: &Rtnl, offline: bool, results: &mut [u64]) {
+        self_test::run(dev, rtnl, offline, results);
+    }
+}
+
+impl Spreading for Port {
+    const KEY_LEN: usize = abi::RSS_KEY_LEN;
+    const ENTRIES: usize = abi::RSS_ENTRIES;
+
+    fn spreads(dev: &Netdev<Self>) -> bool {
+        dev.steering.is_possible()
+    }
+
+    fn hash_key(dev: &Netdev<Self>, key: &mut [u8]) {
+        dev.steering.key(key);
+    }
+
+    fn table(dev: &Netdev<Self>, queues: &mut [u32]) {
+        dev.steering.table(queues);
+    }
+
+    fn set_spreading(dev: &Netdev<Self>, key: Option<&[u8]>, table: Option<&[u32]>) -> Result {
+        dev.steering.set(key, table)
+    }
+}
+
+#[kernel::macros::kunit_tests(toe_pci_ethtool)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names__are_shown_whole_and_once() {
+        for names in [&NAMES[..], &self_test::NAMES[..]] {
+            for (number, name) in names.iter().enumerate() {
+                assert!(!name.to_bytes().is_empty() && name.to_bytes().len() < 32);
+                assert!(!names[..number].contains(name));
+            }
+        }
+    }
+
+    #[test]
+    fn set_ring_sizes__refuses_what_rings_cant_have() {
+        let check = |rx, tx| Pair::check_sizes(RingSizes { rx, tx });
+        assert_eq!(check(64, 512), Ok(()));
+        for bad in [0, 1, 32, 63, 96, u32::MAX] {
+            assert_eq!(check(bad, 512), Err(EINVAL));
+            assert_eq!(check(512, bad), Err(EINVAL));
         }
     }
 }

@@ -18,6 +18,8 @@ mod queue;
 mod record;
 mod recovery;
 mod registers;
+mod self_test;
+mod steering;
 mod table;
 
 use super::{Offer, DEVICES};
@@ -44,6 +46,7 @@ use nic::Nic;
 use pair::Pair;
 use port::{PollInterrupt, Port};
 use recovery::{Looking, Recovery};
+use steering::Steering;
 
 /// The driver.
 pub(crate) struct ToeNic;
@@ -52,7 +55,7 @@ pub(crate) struct ToeNic;
 pub(crate) struct Bound {
     _looking: Looking,
     _offer: Offer,
-    _netdev: Registration<Port>,
+    netdev: Registration<Port>,
     _offload: Detached,
     _interrupts: KVec<interrupt::Registration>,
 }
@@ -62,16 +65,20 @@ struct Detached(Arc<Offload>);
 
 impl Drop for Detached {
     fn drop(&mut self) {
-        // Nobody sets the NIC up again after it was reset here.
-        let _rtnl = Rtnl::lock();
-        drop(self.0.netdev.lock().take());
-        if self.0.nic.reset().is_err() {
-            pr_warn_once!("a NIC doesn't reset\n");
-            self.0.nic.cut_off();
+        {
+            // Nobody sets the NIC up again after it was reset here.
+            let _rtnl = Rtnl::lock();
+            drop(self.0.netdev.lock().take());
+            if self.0.nic.reset().is_err() {
+                pr_warn_once!("a NIC doesn't reset\n");
+                self.0.nic.cut_off();
+            }
+            self.0.clear_graveyard();
         }
-        self.0.clear_graveyard();
         // Connections that were taken off are freed a while later, and their memory has to be unmapped before that.
         rcu_barrier();
+        // Their memory is mapped for a device that has a driver.
+        self.0.wait_until_empty();
     }
 }
 
@@ -101,6 +108,7 @@ struct AdminHandler(Arc<AdminInterrupt>);
 
 impl Handler for AdminHandler {
     fn interrupt(&self, _irq: &HardIrq) {
+        self.0.dev.nic.interrupted();
         if let Some(queue) = WORK.get() {
             // Err: it is queued already.
             let _ = queue.enqueue(self.0.clone());
@@ -110,7 +118,7 @@ impl Handler for AdminHandler {
 
 impl ToeNic {
     /// Most pairs of raw-frame queues.
-    const MAX_PAIRS: u32 = 4;
+    const MAX_PAIRS: u32 = ethtool::MAX_PAIRS as u32;
 
     /// Most contexts.
     const MAX_CONTEXTS: u32 = 8;
@@ -151,8 +159,9 @@ impl ToeNic {
             pairs: KVec::new(),
             offload: offload.clone(),
             filter: Filter::new(nic.clone())?,
+            steering: Steering::new(nic.clone())?,
             moderation: Atomic::new(0),
-            recovery: Recovery::new(offload.clone())?,
+            recovery: Recovery::new(dev.as_ref(), offload.clone())?,
         };
         for number in 0..pairs as u16 {
             let pair = Pair::new(nic.clone(), dev.as_ref(), number, 1 + number, entries)?;
@@ -192,7 +201,7 @@ impl ToeNic {
         Ok(Bound {
             _looking: looking,
             _offer: offer,
-            _netdev: registration,
+            netdev: registration,
             _offload: detached,
             _interrupts: interrupts,
         })

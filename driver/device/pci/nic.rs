@@ -24,7 +24,7 @@ use kernel::{
 };
 
 /// What the NIC can do, read once.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Limits {
     /// Contexts.
     pub(super) contexts: u32,
@@ -66,6 +66,8 @@ pub(super) struct Nic {
     accused: Atomic<bool>,
     /// It mustn't access memory, for it could not be reset.
     cut_off: Atomic<bool>,
+    /// Interrupts of the admin queue.
+    interrupts: Atomic<u32>,
     /// Queues that the device stopped.
     pub(super) queues_stopped: Atomic<u64>,
 }
@@ -109,6 +111,7 @@ impl Nic {
                 generation: Atomic::new(0),
                 accused: Atomic::new(false),
                 cut_off: Atomic::new(false),
+                interrupts: Atomic::new(0),
                 queues_stopped: Atomic::new(0),
             }? Error),
             GFP_KERNEL,
@@ -128,6 +131,21 @@ impl Nic {
             address: [a, b, c, d, e, f],
             features: registers.read64(reg::FEATURES_LO) & Self::WANTED,
         }
+    }
+
+    /// What the NIC can do, read anew.
+    pub(super) fn limits_now(&self) -> Limits {
+        Self::limits(&self.registers)
+    }
+
+    /// The admin queue's interrupt was raised.
+    pub(super) fn interrupted(&self) {
+        self.interrupts.fetch_add(1, Relaxed);
+    }
+
+    /// Times that it was raised.
+    pub(super) fn interrupts(&self) -> u32 {
+        self.interrupts.load(Relaxed)
     }
 
     /// Enables the NIC, which was reset: negotiates version and features, and sets its clock. May sleep.
@@ -207,6 +225,20 @@ impl Nic {
             ..Request::default()
         })
         .map(|_| ())
+    }
+
+    /// Has the NIC send frames of up to `mtu` bytes and a header, until it is reset. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if the NIC refuses it, `EIO` if it doesn't answer.
+    pub(super) fn set_mtu(&self, mtu: u32) -> Result {
+        self.execute(Request {
+            op: abi::ADMIN_SET_MTU,
+            args: [mtu, 0],
+            ..Request::default()
+        })?;
+        Ok(())
     }
 
     /// Executes an admin command. May sleep, as the next ones.

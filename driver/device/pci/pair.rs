@@ -13,7 +13,7 @@ use crate::{
         context::{new_bh_spinlock, BhDisabled, BhSpinLock},
         device_abi::{self as abi, PairSetup, RxBuffer, RxCompletion, TxDescriptor},
         dma::{full_barrier, DmaMemory, MappedPacket, Ring},
-        netdev::{Netdev, Poll, RxChecksum, RxFrame},
+        netdev::{Netdev, Poll, RingSizes, RxChecksum, RxFrame},
         skbuff::SkBuff,
     },
 };
@@ -48,10 +48,20 @@ struct Transmit {
 
 /// Frames on their way in.
 struct Receive {
+    rq: Ring<RxBuffer>,
+    cq: Ring<RxCompletion>,
     /// The next completion.
     head: u32,
     /// What there is of a frame that goes on in the next buffer.
     begun: Option<Begun>,
+}
+
+impl Receive {
+    /// Where the buffer of index `index` lies.
+    #[inline]
+    fn offset(&self, index: u32) -> usize {
+        (index & (self.rq.entries() - 1)) as usize * Pair::BUFFER
+    }
 }
 
 /// The beginning of a frame.
@@ -70,8 +80,7 @@ pub(super) struct Pair {
     number: u16,
     queue: QueueNumber,
     vector: u16,
-    rq: Ring<RxBuffer>,
-    cq: Ring<RxCompletion>,
+    /// One after the other, as many as the rings can have entries.
     buffers: DmaMemory,
     status: Status,
     #[pin]
@@ -90,9 +99,12 @@ impl Pair {
     /// Descriptors of the largest packet.
     const MAX_DESCRIPTORS: u32 = MappedPacket::MAX_PIECES as u32;
 
+    /// Fewest entries of a ring: room for more than the largest packet.
+    const MIN_ENTRIES: u32 = 64;
+
     const NO_INTERRUPT: u32 = u32::MAX;
 
-    /// The pair `number`, with rings of `entries`, which interrupts by `vector`. It is the device's after
+    /// The pair `number`, with rings of up to `entries`, which interrupts by `vector`. It is the device's after
     /// [`open`](Self::open) only.
     pub(super) fn new(
         nic: Arc<Nic>,
@@ -111,18 +123,22 @@ impl Pair {
             packets,
             stopped: false,
         };
+        let receive = Receive {
+            rq: Ring::new(dev, entries)?,
+            cq: Ring::new(dev, entries)?,
+            head: 0,
+            begun: None,
+        };
         Arc::pin_init(
             try_pin_init!(Self {
                 nic,
                 number,
                 queue,
                 vector,
-                rq: Ring::new(dev, entries)?,
-                cq: Ring::new(dev, entries)?,
                 buffers: DmaMemory::new(dev, entries as usize * Self::BUFFER)?,
                 status: Status::new(dev)?,
                 transmit <- new_bh_spinlock!(transmit, "Pair::transmit"),
-                receive <- new_bh_spinlock!(Receive { head: 0, begun: None }, "Pair::receive"),
+                receive <- new_bh_spinlock!(receive, "Pair::receive"),
                 rounds: Atomic::new(0),
                 counters: Counters {
                     rx_packets: Counter::new(),
@@ -141,39 +157,39 @@ impl Pair {
     /// Gives the queues to the device, with all buffers. Nothing is sent or polled yet. May sleep.
     pub(super) fn open(&self) -> Result {
         let registers = &self.nic.registers;
-        let setup = {
+        let mut setup = PairSetup {
+            status: self.status.address(),
+            vector: self.vector,
+            ..PairSetup::default()
+        };
+        // Not both locks at once: what is received under one may send under the other.
+        {
             let bh = BhDisabled::new();
-            // Not both locks at once: what is received under one may send under the other.
-            *self.receive.lock(&bh) = Receive {
-                head: 0,
-                begun: None,
-            };
+            let mut receive = self.receive.lock(&bh);
+            receive.head = 0;
+            receive.begun = None;
+            receive.cq.clear();
+            for index in 0..receive.rq.entries() {
+                let buffer = RxBuffer {
+                    addr: self.buffers.address() + receive.offset(index) as u64,
+                    len: Self::BUFFER as u32,
+                    reserved: 0,
+                };
+                receive.rq.write(index, &buffer);
+            }
+            setup.rq = receive.rq.address();
+            setup.cq = receive.cq.address();
+            setup.rq_entries = receive.rq.entries();
+        }
+        {
+            let bh = BhDisabled::new();
             let mut transmit = self.transmit.lock(&bh);
             transmit.sq.clear();
             transmit.stopped = false;
-            PairSetup {
-                sq: transmit.sq.ring().address(),
-                rq: self.rq.address(),
-                cq: self.cq.address(),
-                status: self.status.address(),
-                sq_entries: transmit.sq.ring().entries(),
-                rq_entries: self.rq.entries(),
-                vector: self.vector,
-                ..PairSetup::default()
-            }
-        };
-        self.status.clear();
-        self.cq.clear();
-        for index in 0..self.rq.entries() {
-            self.rq.write(
-                index,
-                &RxBuffer {
-                    addr: self.buffers.address() + self.offset(index) as u64,
-                    len: Self::BUFFER as u32,
-                    reserved: 0,
-                },
-            );
+            setup.sq = transmit.sq.ring().address();
+            setup.sq_entries = transmit.sq.ring().entries();
         }
+        self.status.clear();
         registers.ring(self.queue, Bell::SubmissionTail, 0);
         registers.ring(self.queue, Bell::SubmissionArm, Self::NO_INTERRUPT);
         registers.ring(self.queue, Bell::CompletionHead, 0);
@@ -187,7 +203,7 @@ impl Pair {
             },
             &setup,
         )?;
-        registers.ring(self.queue, Bell::BufferTail, self.rq.entries());
+        registers.ring(self.queue, Bell::BufferTail, setup.rq_entries);
         registers.kick(self.queue, || self.status.needs_kick());
         Ok(())
     }
@@ -209,9 +225,36 @@ impl Pair {
         }
     }
 
-    /// Entries of each ring.
-    pub(super) fn entries(&self) -> u32 {
-        self.rq.entries()
+    /// Entries of the rings.
+    pub(super) fn sizes(&self) -> RingSizes {
+        let bh = BhDisabled::new();
+        let rx = self.receive.lock(&bh).rq.entries();
+        let tx = self.transmit.lock(&bh).sq.ring().entries();
+        RingSizes { rx, tx }
+    }
+
+    /// Most entries of each ring.
+    pub(super) fn max_entries(&self) -> u32 {
+        (self.buffers.len() / Self::BUFFER) as u32
+    }
+
+    /// `EINVAL` if rings can't be of these sizes.
+    pub(super) fn check_sizes(sizes: RingSizes) -> Result {
+        for entries in [sizes.rx, sizes.tx] {
+            if entries < Self::MIN_ENTRIES || !entries.is_power_of_two() {
+                return Err(EINVAL);
+            }
+        }
+        Ok(())
+    }
+
+    /// Sets how many entries the rings have, while the pair isn't the device's. `EINVAL` if they can't have so many.
+    pub(super) fn resize(&self, sizes: RingSizes) -> Result {
+        let bh = BhDisabled::new();
+        self.transmit.lock(&bh).sq.set_entries(sizes.tx)?;
+        let mut receive = self.receive.lock(&bh);
+        receive.rq.set_entries(sizes.rx)?;
+        receive.cq.set_entries(sizes.rx)
     }
 
     /// Has received frames wait for others up to `usecs` before there is an interrupt.
@@ -223,11 +266,6 @@ impl Pair {
             ..Request::default()
         })?;
         Ok(())
-    }
-
-    #[inline]
-    fn offset(&self, index: u32) -> usize {
-        (index & (self.rq.entries() - 1)) as usize * Self::BUFFER
     }
 
     /// Sends a packet; gives it back if there is no room.
@@ -307,7 +345,7 @@ impl Pair {
             let mut receive = self.receive.lock(&bh);
             let start = receive.head;
             while done < poll.budget() {
-                let Some(completion) = self.cq.read_new(receive.head) else {
+                let Some(completion) = receive.cq.read_new(receive.head) else {
                     break;
                 };
                 self.receive(&completion, &mut receive, poll);
@@ -318,17 +356,14 @@ impl Pair {
                 .begun
                 .as_ref()
                 .map_or(receive.head, |begun| begun.index);
-            (receive.head != start).then_some((receive.head, read))
+            let tail = read.wrapping_add(receive.rq.entries());
+            (receive.head != start).then_some((receive.head, tail))
         };
-        if let Some((head, read)) = head {
+        if let Some((head, tail)) = head {
             let registers = &self.nic.registers;
             registers.ring(self.queue, Bell::CompletionHead, head);
             // Buffers are the same in each pass of the ring.
-            registers.ring(
-                self.queue,
-                Bell::BufferTail,
-                read.wrapping_add(self.rq.entries()),
-            );
+            registers.ring(self.queue, Bell::BufferTail, tail);
             registers.kick(self.queue, || self.status.needs_kick());
         }
         done
@@ -343,13 +378,14 @@ impl Pair {
         });
         let end = completion.flags & abi::RX_END != 0;
         let part = completion.len as usize;
+        let all = receive.rq.entries() as usize * Self::BUFFER;
         // Buffers are filled before the next is begun, and lie one after the other.
         let right = part == Self::BUFFER || (end && part < Self::BUFFER);
         let len = begun
             .len
             .filter(|_| right)
             .map(|len| len + part)
-            .filter(|len| *len <= self.buffers.len());
+            .filter(|len| *len <= all);
         if !end {
             receive.begun = Some(Begun { len, ..begun });
             return;
@@ -361,8 +397,9 @@ impl Pair {
         let first = &begun.first;
         let frame = RxFrame {
             memory: &self.buffers,
-            offset: self.offset(begun.index),
+            offset: receive.offset(begun.index),
             len,
+            end: all,
             checksum: if first.flags & abi::RX_CSUM_OK != 0 {
                 RxChecksum::Right
             } else {
@@ -411,13 +448,14 @@ impl Pair {
     pub(super) fn rearm(&self) -> bool {
         self.rounds.fetch_add(1, Release);
         let bh = BhDisabled::new();
-        let transmit = self.transmit.lock(&bh);
-        let head = self.receive.lock(&bh).head;
         let registers = &self.nic.registers;
-        registers.ring(self.queue, Bell::SubmissionArm, transmit.sq.head());
-        registers.ring(self.queue, Bell::CompletionArm, head);
+        // Not both locks at once, as in `open`.
+        let sent = self.transmit.lock(&bh).sq.head();
+        registers.ring(self.queue, Bell::SubmissionArm, sent);
+        let receive = self.receive.lock(&bh);
+        registers.ring(self.queue, Bell::CompletionArm, receive.head);
         full_barrier();
-        self.status.head() != transmit.sq.head() || self.cq.read_new(head).is_some()
+        self.status.head() != sent || receive.cq.read_new(receive.head).is_some()
     }
 
     /// Times that polling has come to an end so far.

@@ -3,12 +3,13 @@
 
 use super::{
     context::Context, device::Offload, filter::Filter, nic::Nic, pair::Pair, recovery::Recovery,
+    steering::Steering,
 };
 use crate::net::{
     context::{BhDisabled, HardIrq},
     device_abi as abi,
     interrupt::Handler,
-    netdev::{Config, Driver, Features, MacAddress, Netdev, Poll, Stats},
+    netdev::{Config, Driver, Features, MacAddress, Netdev, Poll, RxMode, Stats},
     skbuff::SkBuff,
 };
 use kernel::{
@@ -25,6 +26,7 @@ pub(super) struct Port {
     pub(super) pairs: KVec<Arc<Pair>>,
     pub(super) offload: Arc<Offload>,
     pub(super) filter: Arc<Filter>,
+    pub(super) steering: Arc<Steering>,
     /// How long received frames may wait for others, in microseconds.
     pub(super) moderation: Atomic<u32>,
     pub(super) recovery: Recovery,
@@ -53,14 +55,20 @@ impl Port {
         }
     }
 
-    fn pair(&self, number: u16) -> Option<&Pair> {
-        self.pairs.get(usize::from(number)).map(|pair| &**pair)
+    /// The pairs in use.
+    pub(super) fn used(dev: &Netdev<Self>) -> &[Arc<Pair>] {
+        let used = usize::from(dev.queues()).min(dev.pairs.len());
+        &dev.pairs[..used]
+    }
+
+    fn pair(dev: &Netdev<Self>, number: u16) -> Option<&Pair> {
+        Self::used(dev).get(usize::from(number)).map(|pair| &**pair)
     }
 
     /// Has the device wait with interrupts as long as was chosen.
-    pub(super) fn apply_moderation(&self) -> Result {
-        let usecs = self.moderation.load(Relaxed);
-        self.pairs
+    pub(super) fn apply_moderation(dev: &Netdev<Self>) -> Result {
+        let usecs = dev.moderation.load(Relaxed);
+        Self::used(dev)
             .iter()
             .try_for_each(|pair| pair.set_moderation(usecs))
     }
@@ -74,9 +82,11 @@ impl Port {
 
 impl Driver for Port {
     fn open(dev: &Netdev<Self>) -> Result {
-        for (opened, pair) in dev.pairs.iter().enumerate() {
+        dev.nic.set_mtu(dev.mtu())?;
+        let pairs = Self::used(dev);
+        for (opened, pair) in pairs.iter().enumerate() {
             if let Err(error) = pair.open() {
-                for pair in &dev.pairs[..opened] {
+                for pair in &pairs[..opened] {
                     pair.close();
                 }
                 return Err(error);
@@ -84,9 +94,12 @@ impl Driver for Port {
         }
         // If the NIC doesn't answer it is reset soon, and opened again.
         let _ = dev.filter.apply();
+        let _ = dev
+            .steering
+            .apply((!dev.is_table_chosen()).then_some(dev.queues()));
         if dev.moderation.load(Relaxed) != 0 {
             // Interrupts that come too soon do no harm.
-            let _ = dev.apply_moderation();
+            let _ = Self::apply_moderation(dev);
         }
         dev.set_carrier(dev.nic.link());
         Ok(())
@@ -94,20 +107,20 @@ impl Driver for Port {
 
     fn stop(dev: &Netdev<Self>) {
         dev.set_carrier(false);
-        for pair in &dev.pairs {
+        for pair in Self::used(dev) {
             pair.close();
         }
     }
 
     fn transmit(dev: &Netdev<Self>, queue: u16, packet: SkBuff) -> Result<(), SkBuff> {
-        match dev.pair(queue) {
+        match Self::pair(dev, queue) {
             Some(pair) => pair.transmit(dev, packet, &BhDisabled::new()),
             None => Ok(()),
         }
     }
 
     fn poll(dev: &Netdev<Self>, poll: &mut Poll<'_>) -> u32 {
-        if let Some(pair) = dev.pair(poll.number()) {
+        if let Some(pair) = Self::pair(dev, poll.number()) {
             pair.poll(dev, poll)
         } else if let Some(context) = dev.context(poll.number()) {
             context.poll(&dev.offload.table, poll.budget(), poll.bh())
@@ -117,7 +130,7 @@ impl Driver for Port {
     }
 
     fn rearm(dev: &Netdev<Self>, poll: u16) {
-        let more = match (dev.pair(poll), dev.context(poll)) {
+        let more = match (Self::pair(dev, poll), dev.context(poll)) {
             (Some(pair), _) => pair.rearm(),
             (None, Some(context)) => context.rearm(),
             (None, None) => false,
@@ -146,8 +159,12 @@ impl Driver for Port {
         dev.filter.set_address(address)
     }
 
-    fn set_promiscuous(dev: &Netdev<Self>, on: bool) {
-        dev.filter.set_promiscuous(on);
+    fn set_mtu(dev: &Netdev<Self>, mtu: u32) -> Result {
+        dev.nic.set_mtu(mtu)
+    }
+
+    fn set_rx_mode(dev: &Netdev<Self>, mode: &RxMode<'_>) -> Result {
+        dev.filter.set_mode(mode)
     }
 
     fn transmit_timed_out(dev: &Netdev<Self>, _queue: u16) {

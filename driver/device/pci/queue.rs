@@ -78,6 +78,11 @@ impl<T: Plain> Submission<T> {
         &self.ring
     }
 
+    /// Uses only so many entries, for a queue that is to be created anew. Errors as of [`Ring::set_entries`].
+    pub(super) fn set_entries(&mut self, entries: u32) -> Result {
+        self.ring.set_entries(entries)
+    }
+
     /// Entries submitted so far.
     #[inline]
     pub(super) fn tail(&self) -> u32 {

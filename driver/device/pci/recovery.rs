@@ -3,23 +3,26 @@
 //!
 //! Once a second the NIC is asked whether it lives, and now and then given the time. One that doesn't answer, says that
 //! it failed, contradicts itself, or doesn't send, is reset and set up anew; one that can't be reset is kept from memory.
-//! The connections it carried are told that it is gone.
+//! The connections it carried are told that it is gone. The same is done when the system sleeps, and wakes up.
 
-use super::{device::Offload, Request};
+use super::{device::Offload, nic::Nic, registers::Registers, Request};
 use crate::{
     driver::{family::device_appeared, RECOVERY},
     net::{
         device_abi::{self as abi, reg},
+        devlink::{Dump, Health, Reporter},
         netdevice::Rtnl,
         timer::{Expire, Moment, Timed},
     },
 };
+use core::ffi::CStr;
 use kernel::{
-    impl_has_work, new_work,
+    device::{Bound, Device},
+    impl_has_work, new_mutex, new_work,
     prelude::*,
     sync::{
         atomic::{Atomic, Relaxed},
-        Arc,
+        Arc, Mutex,
     },
     workqueue::{Work, WorkItem},
 };
@@ -47,6 +50,13 @@ pub(super) struct Watch {
     looks: Atomic<u32>,
     /// The NIC is known to be lost.
     lost: Atomic<bool>,
+    /// The NIC is not to be touched. Changes under RTNL.
+    suspended: Atomic<bool>,
+    /// Who tells the administrator, while the driver has the NIC.
+    #[pin]
+    health: Mutex<Option<Reporter<Nic>>>,
+    /// That the NIC is lost has been told.
+    told: Atomic<bool>,
     #[pin]
     work: Work<Watch>,
 }
@@ -63,40 +73,83 @@ impl Watch {
         }
     }
 
-    fn is_lost(&self) -> bool {
+    /// Why the NIC is lost, if it is.
+    fn failure(&self) -> Option<&'static CStr> {
         let nic = &self.offload.nic;
-        let status = nic.registers.read(reg::STATUS);
-        status & abi::STATUS_FAILED != 0
-            || nic.is_accused()
-            || nic
-                .execute(Request {
-                    op: abi::ADMIN_NOP,
-                    ..Request::default()
-                })
-                .is_err()
+        match nic.registers.read(reg::STATUS) {
+            u32::MAX => return Some(c"it is gone"),
+            status if status & abi::STATUS_FAILED != 0 => {
+                return Some(c"it says that it has failed")
+            }
+            _ => {}
+        }
+        if nic.is_accused() {
+            return Some(c"it contradicts what it should know, stopped a queue, or doesn't send");
+        }
+        let nop = Request {
+            op: abi::ADMIN_NOP,
+            ..Request::default()
+        };
+        nic.execute(nop).err().map(|_| c"it doesn't answer")
     }
 
-    /// Resets the NIC and sets it up as it was.
-    fn recover(&self) -> Result {
+    /// Tells why the NIC is lost, once until it has recovered.
+    fn tell(&self, why: &CStr) {
+        if self.told.xchg(true, Relaxed) {
+            return;
+        }
+        if let Some(health) = &*self.health.lock() {
+            health.failed(why);
+        }
+    }
+
+    /// Resets the NIC, does `disabled`, and sets it up as it was; `false` if there is nothing to be set up.
+    fn restart(&self, rtnl: &Rtnl, disabled: impl FnOnce(&Registers)) -> Result<bool> {
         let offload = &self.offload;
-        let rtnl = Rtnl::lock();
         let Some(netdev) = offload.netdev.lock().clone() else {
-            return Ok(());
+            return Ok(false);
         };
-        netdev.reopen(&rtnl, || {
-            let reset = offload.nic.reset();
-            if reset.is_err() {
-                offload.nic.cut_off();
-            }
-            // No memory is the NIC's any more, however that came about.
-            offload.abandon();
-            reset?;
+        if self.suspended.load(Relaxed) {
+            return Ok(false);
+        }
+        netdev.reopen(rtnl, || {
+            self.disable()?;
+            disabled(&offload.nic.registers);
             offload.nic.enable()?;
             offload
                 .contexts
                 .iter()
                 .try_for_each(|context| context.open())
-        })
+        })?;
+        // If it was suspended it isn't any more.
+        netdev.resume(rtnl)?;
+        Ok(true)
+    }
+
+    /// Resets the NIC; keeps it from memory if it can't be reset.
+    fn disable(&self) -> Result {
+        let offload = &self.offload;
+        let reset = offload.nic.reset();
+        if reset.is_err() {
+            offload.nic.cut_off();
+        }
+        // No memory is the NIC's any more, however that came about.
+        offload.abandon();
+        reset
+    }
+
+    /// Takes in what came of a restart.
+    fn restarted(&self, result: &Result<bool>) {
+        // What could not be recovered is tried again at the next look.
+        self.lost.store(result.is_err(), Relaxed);
+        if *result == Ok(true) {
+            self.offload.resets.add(1);
+            self.told.store(false, Relaxed);
+            if let Some(health) = &*self.health.lock() {
+                health.recovered();
+            }
+            device_appeared();
+        }
     }
 }
 
@@ -104,20 +157,21 @@ impl WorkItem for Watch {
     type Pointer = Arc<Self>;
 
     fn run(this: Arc<Self>) {
-        if !this.lost.load(Relaxed) && !this.is_lost() {
+        if this.suspended.load(Relaxed) {
+            return;
+        }
+        let failure = this.failure();
+        if let Some(why) = failure {
+            this.tell(why);
+        } else if !this.lost.load(Relaxed) {
             if this.looks.fetch_add(1, Relaxed) % LOOKS_PER_SETTING == 0 {
                 // Refused or lost: the next look finds out.
                 let _ = this.offload.nic.set_time();
             }
             return;
         }
-        let recovered = this.recover();
-        // What could not be recovered is tried again at the next look.
-        this.lost.store(recovered.is_err(), Relaxed);
-        if recovered.is_ok() {
-            this.offload.resets.add(1);
-            device_appeared();
-        }
+        let result = this.restart(&Rtnl::lock(), |_| ());
+        this.restarted(&result);
     }
 }
 
@@ -128,15 +182,65 @@ pub(super) struct Recovery(Arc<Watch>);
 pub(super) struct Looking(Arc<Timed<Clock>>);
 
 impl Recovery {
-    /// Of the NIC of `offload`.
-    pub(super) fn new(offload: Arc<Offload>) -> Result<Self> {
+    /// Of the NIC of `offload`, which is `dev`.
+    pub(super) fn new(dev: &Device<Bound>, offload: Arc<Offload>) -> Result<Self> {
+        // Without it the NIC is recovered no less.
+        let health = Reporter::new(dev, offload.nic.clone()).ok();
         let watch = pin_init!(Watch {
             offload,
+            health <- new_mutex!(health, "Watch::health"),
+            told: Atomic::new(false),
             looks: Atomic::new(0),
             lost: Atomic::new(false),
+            suspended: Atomic::new(false),
             work <- new_work!("Watch::work"),
         });
         Ok(Self(Arc::pin_init(watch, GFP_KERNEL)?))
+    }
+
+    /// Resets the NIC now, does `disabled`, and sets it up as it was. Connections are handed back, and may return.
+    ///
+    /// # Errors
+    ///
+    /// `EIO` if the NIC doesn't do as it is asked, which is then tried anew; `ENODEV` if it is being taken away.
+    pub(super) fn restart(&self, rtnl: &Rtnl, disabled: impl FnOnce(&Registers)) -> Result {
+        let result = self.0.restart(rtnl, disabled);
+        self.0.restarted(&result);
+        match result? {
+            true => Ok(()),
+            false => Err(ENODEV),
+        }
+    }
+
+    /// Stops the NIC until [`resume`](Self::resume): it neither accesses memory nor interrupts, and its connections are the
+    /// kernel's TCP's. May sleep.
+    pub(super) fn suspend(&self) {
+        let watch = &self.0;
+        {
+            let rtnl = Rtnl::lock();
+            let Some(netdev) = watch.offload.netdev.lock().clone() else {
+                return;
+            };
+            watch.suspended.store(true, Relaxed);
+            netdev.suspend(&rtnl);
+            // If it doesn't reset it is kept from memory.
+            let _ = watch.disable();
+        }
+        watch.offload.wait_until_empty();
+    }
+
+    /// Has the NIC work again. Connections may return.
+    ///
+    /// # Errors
+    ///
+    /// `EIO` if the NIC doesn't do as it is asked, which is then tried anew.
+    pub(super) fn resume(&self) -> Result {
+        let rtnl = Rtnl::lock();
+        self.0.suspended.store(false, Relaxed);
+        // It may have forgotten all.
+        let result = self.0.restart(&rtnl, |_| ());
+        self.0.restarted(&result);
+        result.map(|_| ())
     }
 
     /// Has the NIC reset.
@@ -156,5 +260,21 @@ impl Recovery {
 impl Drop for Looking {
     fn drop(&mut self) {
         self.0.disarm_and_wait();
+        let clock: &Clock = &self.0;
+        drop(clock.0.health.lock().take());
+    }
+}
+
+impl Health for Nic {
+    const NAME: &'static CStr = c"nic";
+
+    fn dump(&self, dump: &mut Dump<'_>) {
+        let mut register = |name, at| dump.number(name, self.registers.read(at).into());
+        register(c"status", reg::STATUS);
+        register(c"error", reg::ERROR);
+        register(c"error-info", reg::ERROR_INFO);
+        dump.number(c"accused", self.is_accused().into());
+        dump.number(c"queues-stopped", self.queues_stopped.load(Relaxed));
+        dump.number(c"resets", self.generation().into());
     }
 }
