@@ -15,7 +15,7 @@ use driver::{
 };
 use net::{
     family::Registration, flow_table::FlowTable, genetlink, global::Holder,
-    netdevice::NetdevNotifier, sysctl, tcp_repair::Freezer, workqueue::OwnedQueue,
+    netdevice::NetdevNotifier, pci::Adapter, sysctl, tcp_repair::Freezer, workqueue::OwnedQueue,
 };
 
 module! {
@@ -50,7 +50,7 @@ struct ToeModule {
     _family: Registration<ToeSocket>,
     _sockets: Holder<Sockets>,
     _connections: Connections,
-    _nics: Pin<KBox<kernel_driver::Registration<pci::Adapter<ToeNic>>>>,
+    _nics: Pin<KBox<kernel_driver::Registration<Adapter<ToeNic>>>>,
     _recovery: Holder<OwnedQueue>,
     _work: Holder<OwnedQueue>,
     _netdevs: Pin<KBox<NetdevNotifier<Observer>>>,

@@ -29,7 +29,7 @@ use crate::net::{
     interrupt::{self, Handler, Vectors},
     netdev::{Netdev, Registration},
     netdevice::Rtnl,
-    pci::allow_dma,
+    pci::{allow_dma, Sleep},
 };
 use admin::Request;
 use context::Context;
@@ -219,5 +219,16 @@ impl pci::Driver for ToeNic {
         _id: &'bound (),
     ) -> impl PinInit<Bound, Error> + 'bound {
         Self::bind(dev)
+    }
+}
+
+impl Sleep for ToeNic {
+    fn suspend(bound: Pin<&Bound>) -> Result {
+        bound.netdev.recovery.suspend();
+        Ok(())
+    }
+
+    fn resume(bound: Pin<&Bound>) -> Result {
+        bound.netdev.recovery.resume()
     }
 }
