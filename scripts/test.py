@@ -230,7 +230,7 @@ def selftests(kernel, name, seconds, patterns, environment="", nics="--virtio"):
 PCI = "TOE_DEVICE=pci TOE_TEST_BYTES=4M TOE_TEST_DIVISOR=20 "
 
 # The suites over the NIC that `make test` has the time for.
-PCI_SOME = ["programs", "sockets/toe-tcp", "connections/toe-tcp", "transfer/toe-toe", "beside"]
+PCI_SOME = ["netdev", "programs", "sockets/toe-tcp", "connections/toe-tcp", "transfer/toe-toe", "beside"]
 
 # How many connections at once there is time for where the kernel does it all, or is slow.
 FEWER = "TOE_TEST_CROWD=1000 "

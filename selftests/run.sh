@@ -55,6 +55,10 @@ if [ "$TOE_DEVICE" = soft ]; then
 	ktap_suite devices ./devices.sh
 fi
 
+if [ "$TOE_DEVICE" = pci ]; then
+	ktap_suite netdev ./netdev.sh
+fi
+
 ktap_part "$part"
 ktap_run "$@"
 exit 0

@@ -75,10 +75,9 @@ impl Drop for Detached {
             }
             self.0.clear_graveyard();
         }
-        // Connections that were taken off are freed a while later, and their memory has to be unmapped before that.
-        rcu_barrier();
-        // Their memory is mapped for a device that has a driver.
+        // Connections that were taken off are freed a while later, and their memory is mapped for a device that has a driver.
         self.0.wait_until_empty();
+        rcu_barrier();
     }
 }
 
