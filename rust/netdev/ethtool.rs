@@ -156,6 +156,14 @@ impl<T: Driver> Netdev<T> {
         to.tx_pending = now.tx;
     }
 
+    /// What a change that stopped the device for a while returns. One that could not be opened again is reset.
+    fn changed(&self, result: Result) -> Result<c_int> {
+        if self.is_stalled() {
+            T::reset(self);
+        }
+        result.map(|()| 0)
+    }
+
     /// # Safety
     ///
     /// See above.
@@ -176,11 +184,7 @@ impl<T: Driver> Netdev<T> {
             if sizes.rx > most.rx || sizes.tx > most.tx {
                 return Err(EINVAL);
             }
-            let set = T::set_ring_sizes(this, rtnl, sizes);
-            if this.is_stalled() {
-                T::reset(this);
-            }
-            set.map(|()| 0)
+            this.changed(T::set_ring_sizes(this, rtnl, sizes))
         })
     }
 
@@ -207,11 +211,7 @@ impl<T: Driver> Netdev<T> {
             if from.rx_count != 0 || from.tx_count != 0 || from.other_count != 0 {
                 return Err(EINVAL);
             }
-            let used = this.use_queues(rtnl, u16::try_from(from.combined_count)?);
-            if this.is_stalled() {
-                T::reset(this);
-            }
-            used.map(|()| 0)
+            this.changed(this.use_queues(rtnl, u16::try_from(from.combined_count)?))
         })
     }
 
