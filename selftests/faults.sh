@@ -25,10 +25,6 @@ more_resets_than() {
 	[ "$(resets)" -gt "$1" ]
 }
 
-more_offloaded_than() {
-	[ "$(offloaded_connections "$NIC_NS")" -gt "$1" ]
-}
-
 finished() {
 	at "$OUTSIDE" test -e /tmp/status
 }
@@ -67,7 +63,7 @@ survives() {
 		end_here client "${options[@]}" &
 		here=$!
 	fi
-	until_true more_offloaded_than "$offloaded" && some_time 999 && nic_command 0 "$fault" || status=1
+	until_true more_offloaded_than "$NIC_NS" "$offloaded" && some_time 999 && nic_command 0 "$fault" || status=1
 	if [ "$fault" = gone ]; then
 		sleep "$((RANDOM % 3 + 1))"
 		nic_command 0 resume || status=1

@@ -7,40 +7,19 @@
 cd "$(dirname "$0")" || exit 1
 . lib/ktap.sh
 . lib/topology.sh
+. lib/transfers.sh
 
 # The link is what limits a transfer here, and it must last until the devices are gone.
 unset TOE_TEST_DIVISOR
-
-# is_offloaded NAMESPACE: whether a connection was handed over there
-is_offloaded() {
-	[ "$(offloaded_connections "$1")" -ge 1 ]
-}
 
 # take_off: every device there is
 take_off() {
 	local ns
 	for ns in "$SERVER_NS:$TOE_TEST_SERVER" "$CLIENT_NS:$TOE_TEST_CLIENT"; do
 		[ "${ns#*:}" = tcp ] && continue
-		until_true is_offloaded "${ns%:*}" && some_time 500 && ip netns exec "${ns%:*}" toetool dev del "$LINK" --force || return
+		until_carried "${ns%:*}" && some_time 500 &&
+			ip netns exec "${ns%:*}" toetool dev del "$LINK" --force || return
 	done
-}
-
-# transfers_while COMMAND SERVER CLIENT 4|6 NETEM TRANSFER-ARGUMENTS...: a transfer, over a link that is slow enough for it
-# to be under way when the command, which gets its PID, takes devices off; says how often connections were handed back
-transfers_while() {
-	local command=$1 server=$2 client=$3 ip=$4 netem=$5 before transfer status=0
-	shift 5
-	topo_up 1500 && ends "$server" "$client" "$ip" || return
-	# shellcheck disable=SC2086	# words are meant
-	topo_netem $netem || return
-	before=$(lost_connections "$SERVER_NS")
-	./transfer "$@" &
-	transfer=$!
-	"$command" "$transfer" || status=1
-	wait "$transfer" || status=1
-	handed_back=$(($(lost_connections "$SERVER_NS") - before))
-	echo "$handed_back times handed back"
-	return "$status"
 }
 
 # completes SERVER CLIENT...: as transfers_while, when every device is taken off
@@ -49,7 +28,7 @@ completes() {
 	for end in "$1" "$2"; do
 		[ "$end" != tcp ] || devices=$((devices - 1))
 	done
-	transfers_while take_off "$@" && [ "$handed_back" -eq "$devices" ]
+	transfers_while take_off "$@" && [ "$HANDED_BACK" -eq "$devices" ]
 }
 
 for mode in block level edge; do
@@ -85,7 +64,7 @@ flap() {
 
 # returns SERVER CLIENT...: as transfers_while, when devices come and go
 returns() {
-	transfers_while flap "$@" && [ "$handed_back" -gt 1 ]
+	transfers_while flap "$@" && [ "$HANDED_BACK" -gt 1 ]
 }
 
 for mode in block level edge; do

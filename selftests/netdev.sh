@@ -9,11 +9,10 @@
 cd "$(dirname "$0")" || exit 1
 . lib/ktap.sh
 . lib/topology.sh
+. lib/transfers.sh
 
 # The wire is what limits a transfer here, and it must last until the NIC is gone.
 unset TOE_TEST_DIVISOR
-SLOW=(rate 30mbit)
-TRANSFER=(-n 8M -m edge)
 
 # Packets of a test, of which a few go astray or are others'.
 COUNT=40
@@ -301,25 +300,15 @@ more_errors_than() {
 	[ "$(health error)" -gt "$1" ]
 }
 
-more_offloaded_than() {
-	[ "$(offloaded_connections "$SERVER_NS")" -gt "$1" ]
+# disturb: does what DISTURBANCE says, to a transfer that the server's NIC carries
+disturb() {
+	until_carried "$SERVER_NS" && some_time 500 && "${DISTURBANCE[@]}"
 }
 
-# in_mid_transfer COMMAND...: while one is under way that is offloaded at the server, which must end right; HANDED_BACK says
-# how often it was handed back
+# in_mid_transfer COMMAND...: while one is under way that is offloaded at the server, which must end right
 in_mid_transfer() {
-	local before offloaded transfer status=0
-	topo_up 1500 && ends toe tcp 4 && topo_netem "${SLOW[@]}" || return
-	before=$(lost_connections "$SERVER_NS")
-	offloaded=$(offloaded_connections "$SERVER_NS")
-	./transfer "${TRANSFER[@]}" &
-	transfer=$!
-	until_true more_offloaded_than "$offloaded" && some_time 500 || status=1
-	"$@" || status=1
-	wait "$transfer" || status=1
-	nic_link
-	HANDED_BACK=$(($(lost_connections "$SERVER_NS") - before))
-	return "$status"
+	DISTURBANCE=("$@")
+	transfers_while disturb toe tcp 4 'rate 30mbit' -n 8M -m edge
 }
 
 # goes_on COMMAND...: so does a transfer whose device the command takes away
@@ -379,7 +368,7 @@ sleeps() {
 
 suspend() {
 	[ -n "${TOE_TEST_SLEEP-}" ] || return "$KTAP_SKIP"
-	goes_on sleeps && more_offloaded_than 1 && reaches && self_test online
+	goes_on sleeps && more_offloaded_than "$SERVER_NS" 1 && reaches && self_test online
 }
 
 suspend_down() {

@@ -129,6 +129,11 @@ conn_shown_by_ss() {
 	in_server toetool dev add "$LINK" && with_listener conn_in_ss
 }
 
+# many PATTERN FILE: whether more than a few of its lines match
+many() {
+	[ "$(grep -c "$1" "$2")" -gt 10 ]
+}
+
 # A capture has the segments of offloaded connections, both ways.
 conn_captured() {
 	local capture pid
@@ -137,8 +142,7 @@ conn_captured() {
 	in_server tcpdump -i "$LINK" -n -l --immediate-mode tcp >"$capture" 2>"$capture.log" &
 	pid=$!
 	until_true grep -q listening "$capture.log" && ./transfer -n 1M &&
-		until_true [ "$(grep -c '> 10.77.0.1.*length [1-9]' "$capture")" -gt 10 ] &&
-		until_true [ "$(grep -c '10.77.0.1.* > .*length [1-9]' "$capture")" -gt 10 ]
+		until_true many '> 10.77.0.1.*length [1-9]' "$capture" && until_true many '10.77.0.1.* > .*length [1-9]' "$capture"
 	local status=$?
 	kill "$pid"
 	rm "$capture" "$capture.log"

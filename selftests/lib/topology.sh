@@ -182,6 +182,11 @@ offloaded_connections() {
 	counters "$1" event offloaded
 }
 
+# more_offloaded_than NAMESPACE COUNT
+more_offloaded_than() {
+	[ "$(offloaded_connections "$1")" -gt "$2" ]
+}
+
 # lost_connections NAMESPACE: handed back by devices so far
 lost_connections() {
 	counters "$1" fallback device-lost
