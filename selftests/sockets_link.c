@@ -148,6 +148,28 @@ TEST_TIMEOUT(outage__data_arrives_after, 120)
 	EXPECT_EQ(0, memcmp("also", buf, 4));
 }
 
+/* What is lost next need not wait for as long as the outage has made the timeout. */
+TEST_TIMEOUT(outage__timeout_is_short_after, 120)
+{
+	struct net_pair pair = net_pair();
+	struct tcp_info info = {};
+	socklen_t len = sizeof(info);
+	char buf[4];
+
+	expect_echo(&pair);
+	cut();
+	net_send_all(pair.ut, "held", 4);
+	poll(NULL, 0, 4000);
+	ASSERT_EQ(0, getsockopt(pair.ut, IPPROTO_TCP, TCP_INFO, &info, &len));
+	EXPECT_GE(info.tcpi_rto, 1000000);
+	mend();
+	net_recv_all(pair.peer, buf, 4);
+	expect_echo(&pair);
+	len = sizeof(info);
+	ASSERT_EQ(0, getsockopt(pair.ut, IPPROTO_TCP, TCP_INFO, &info, &len));
+	EXPECT_LE(info.tcpi_rto, 999999);
+}
+
 TEST_TIMEOUT(outage__close_arrives_after, 120)
 {
 	struct net_pair pair = net_pair();

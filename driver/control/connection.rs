@@ -298,10 +298,10 @@ impl Mutable {
         connection.attentive.store(attentive, Relaxed);
     }
 
-    /// The peer has acknowledged something, or its window has opened.
-    pub(super) fn progressed(&mut self) {
-        self.backoff = Backoff::default();
+    /// The peer has acknowledged something, or its window has opened. Returns how far the timeout was backed off.
+    pub(super) fn progressed(&mut self) -> Backoff {
         self.stalled_since = None;
+        core::mem::take(&mut self.backoff)
     }
 }
 

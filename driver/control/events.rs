@@ -3,6 +3,7 @@
 
 use super::{
     connection::{Connection, Mutable},
+    rto::Backoff,
     state::{Event, State},
 };
 use crate::{
@@ -127,11 +128,12 @@ impl Connection {
     /// The rest of a notification, that most don't need.
     fn notified(&self, notification: &Notification, bh: &BhDisabled) {
         let happened = notification.events;
-        let (before, after, cwnd) = {
+        let (before, after, cwnd, backoff) = {
             let mut control = self.control.lock(bh);
             let before = control.state;
+            let mut backoff = Backoff::default();
             if !notification.tx_acked.is_zero() || happened.has(Happened::WINDOW_OPENED) {
-                control.progressed();
+                backoff = control.progressed();
             }
             if happened.has(Happened::WINDOW_OPENED) {
                 self.persist_since.store(0, Relaxed);
@@ -144,8 +146,11 @@ impl Connection {
             }
             let cwnd = control.new_window(notification);
             control.update_attention(self);
-            (before, control.state, cwnd)
+            (before, control.state, cwnd, backoff)
         };
+        if backoff.count() > 0 {
+            self.hurry(backoff);
+        }
         if let (Some(cwnd), Some(offload)) = (cwnd, self.offload.as_ref()) {
             offload.set_cwnd(cwnd);
         }

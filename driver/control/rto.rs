@@ -38,8 +38,16 @@ impl Backoff {
         } else {
             Micros(srtt.0 + MIN.0.max(rttvar.0.saturating_mul(4)))
         };
-        let shift = u32::from(self.0.min(20));
-        Micros(base.0.min(MAX.0) << shift).min(MAX)
+        Micros(base.0.min(MAX.0) << self.shift()).min(MAX)
+    }
+
+    /// What a timeout that was backed off is without it, as far as its maximum lets that be told.
+    pub(crate) fn undone(self, timeout: Micros) -> Micros {
+        Micros(timeout.0 >> self.shift()).max(MIN)
+    }
+
+    fn shift(self) -> u32 {
+        u32::from(self.0.min(20))
     }
 }
 
@@ -86,6 +94,18 @@ mod tests {
             backoff.increase();
         }
         assert_eq!(backoff.timeout(Micros(50), Micros(25)), MAX);
+    }
+
+    #[test]
+    fn backoff_is_undone() {
+        let mut backoff = Backoff::default();
+        assert_eq!(backoff.undone(Micros(300_000)), Micros(300_000));
+        backoff.increase();
+        assert_eq!(backoff.undone(Micros(600_000)), Micros(300_000));
+        for _ in 0..300 {
+            backoff.increase();
+        }
+        assert_eq!(backoff.undone(MAX), MIN);
     }
 
     #[test]

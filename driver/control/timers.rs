@@ -8,6 +8,7 @@
 use super::{
     connection::{Connection, Control, Mutable},
     events::now,
+    rto::Backoff,
     state::{Event, State},
 };
 use crate::{
@@ -261,6 +262,13 @@ impl Connection {
         keepalive.sent += 1;
         todo.commands.insert(Command::KEEPALIVE);
         todo.look_again(Micros(look.now.0 + keepalive.interval.0));
+    }
+
+    /// The peer answers again: the timer need not expire as late as the timeout had come to be when it was armed.
+    pub(super) fn hurry(&self, backoff: Backoff) {
+        let rto = backoff.undone(self.rto());
+        self.rto.store(rto.0, Relaxed);
+        self.expire_by(Moment::now().after_us(rto.0));
     }
 
     /// How long to go on without an answer.
