@@ -308,7 +308,7 @@ disturb() {
 # in_mid_transfer COMMAND...: while one is under way that is offloaded at the server, which must end right
 in_mid_transfer() {
 	DISTURBANCE=("$@")
-	transfers_while disturb toe tcp 4 'rate 30mbit' -n 8M -m edge
+	transfers_while disturb toe tcp 4 'rate 5mbit' -n 8M -m edge
 }
 
 # goes_on COMMAND...: so does a transfer whose device the command takes away

@@ -10,7 +10,8 @@ until_carried() {
 }
 
 # transfers_while COMMAND SERVER CLIENT 4|6 NETEM TRANSFER-ARGUMENTS...: a transfer, over a link that should be slow enough for
-# it to be under way when the command, which gets its PID, is at work; HANDED_BACK says how often connections were
+# it to be under way when the command, which gets its PID, is at work; HANDED_BACK says how often connections were. Afterwards
+# the link is as fast as it can be.
 transfers_while() {
 	local command=$1 server=$2 client=$3 ip=$4 netem=$5 before transfer ns status=0
 	shift 5
@@ -24,8 +25,8 @@ transfers_while() {
 	./transfer "$@" &
 	transfer=$!
 	"$command" "$transfer" || status=1
+	topo_netem_clear || status=1
 	wait "$transfer" || status=1
-	topo_netem_clear
 	HANDED_BACK=$(($(lost_connections "$SERVER_NS") - before))
 	echo "$HANDED_BACK times handed back"
 	return "$status"
