@@ -28,6 +28,7 @@ over_executors! {
     remove__goes_on_where_it_was
     quiesce__and_resume
     post__impossible_positions_quiesce_one_connection
+    post__after_one_that_was_refused_does_nothing
     user_context__reaches_its_own_connections_only
     user_context__does_not_do_what_is_the_control_planes
     notifications__wait_for_room_and_become_one
@@ -238,6 +239,20 @@ fn post__impossible_positions_quiesce_one_connection() {
     a.post(0);
     a.run();
     assert_eq!(a.connection.stopped, Some(Error::RxUnderflow as u32));
+}
+
+fn post__after_one_that_was_refused_does_nothing() {
+    let mut a = Side::new(End::A);
+    // More than the ring has; then, before anybody can have noticed, a little more.
+    a.connection.tx_tail = RING + 1;
+    a.post(0);
+    a.connection.tx_tail += 100;
+    a.post(0);
+    a.run();
+    assert_eq!(a.connection.stopped, Some(Error::TxOverflow as u32));
+    assert_eq!(a.sent(), Vec::<Vec<u8>>::new());
+    let read = a.guest.state(admin::READ, a.connection.handle, 0).unwrap();
+    assert_eq!(read.connection.tx_tail.get(), 0);
 }
 
 fn user_context__reaches_its_own_connections_only() {

@@ -42,7 +42,8 @@ pub enum Punt {
 /// The answer to a request.
 #[derive(Clone, Debug)]
 pub enum Completion {
-    /// A host-control request contradicted the connection's state. Those that don't are not answered.
+    /// A host-control request contradicted the connection's state. Those that don't are not answered; those after it are not
+    /// executed, but for [`Request::Read`](crate::Request::Read) and [`Request::Remove`](crate::Request::Remove).
     Refused(HostControlError),
     /// The state that [`Request::Read`](crate::Request::Read) asked for: everything that entered before is done.
     State(Box<Connection>),

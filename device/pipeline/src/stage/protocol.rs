@@ -31,6 +31,8 @@ struct Flow {
     ack_delay: Option<Micros>,
     /// When it is to be looked whether one is due, by [`Group::acks`].
     ack_look: Option<Micros>,
+    /// A request was refused: whatever is asked after that relies on it, and must not be executed.
+    refused: bool,
     /// It needn't be listed in [`Group::changed`]: it is, or nothing is recorded.
     listed: bool,
 }
@@ -230,6 +232,9 @@ impl Group {
         let Some(flow) = flow(&mut self.flows, &conn) else {
             return;
         };
+        if flow.refused && !matches!(request, Request::Read | Request::Remove) {
+            return;
+        }
         note(&mut self.changed, flow);
         match request {
             Request::Control(request) => {
@@ -278,6 +283,7 @@ impl Group {
             told: Outcome::NONE,
             ack_delay: None,
             ack_look: None,
+            refused: false,
             listed: true,
         }));
         if self.recording {
@@ -326,6 +332,7 @@ impl Flow {
                 true
             }
             Err(error) => {
+                self.refused = true;
                 out.push(Effect::Passed(Passed::Refused(self.conn.id, error)));
                 false
             }
