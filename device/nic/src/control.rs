@@ -60,6 +60,7 @@ fn execute(shared: &Shared, line: &str) -> String {
     let mut words = line.split_whitespace();
     let result = match words.next().unwrap_or_default() {
         "link" => Shape::parse(words).map(|shape| shared.with(|nic| nic.set_shape(&shape))),
+        "nonsense" => nonsense(words).and_then(|nonsense| fault(shared, nonsense)),
         command => match (command, words.next()) {
             ("hang", None) => fault(shared, Fault::Hang),
             ("gone", None) => fault(shared, Fault::Gone),
@@ -67,13 +68,24 @@ fn execute(shared: &Shared, line: &str) -> String {
             ("statistics", None) => return statistics(shared),
             ("exit", None) => std::process::exit(0),
             _ => Err(
-                "error: commands are: hang, gone, resume, link [NAME=VALUE...], statistics, exit"
+                "error: commands are: hang, gone, nonsense SEED [ONE-IN], resume, link [NAME=VALUE...], statistics, exit"
                     .into(),
             ),
         },
     };
     shared.wake();
     result.map_or_else(|error| error, |()| "ok".into())
+}
+
+/// The fault that `SEED [ONE-IN]` are the arguments of.
+fn nonsense<'a>(words: impl Iterator<Item = &'a str>) -> Result<Fault, String> {
+    let numbers: Option<Vec<u64>> = words.map(|word| word.parse().ok()).collect();
+    let (seed, one_in) = match numbers.as_deref() {
+        Some([seed]) => (*seed, 4),
+        Some([seed, one_in @ 1..=0xffff_ffff]) => (*seed, *one_in as u32),
+        _ => return Err("error: nonsense takes a seed, and one in how many: two numbers".into()),
+    };
+    Ok(Fault::Nonsense { seed, one_in })
 }
 
 fn fault(shared: &Shared, fault: Fault) -> Result<(), String> {
@@ -141,6 +153,11 @@ mod tests {
         assert_eq!(loss(), 10_000);
         assert!(ask(&mut second, "link loss=1000001").starts_with("error: "));
         assert!(ask(&mut second, "statistics now").starts_with("error: "));
+        for arguments in ["", " x", " 1 0", " 1 2 3"] {
+            let answer = ask(&mut second, &format!("nonsense{arguments}"));
+            assert!(answer.starts_with("error: "), "{arguments}");
+        }
+        assert_eq!(ask(&mut second, "nonsense 1 100"), "ok");
         assert!(ask(&mut second, "statistics").starts_with('{'));
         assert_eq!(loss(), 10_000);
         assert_eq!(ask(&mut second, "link"), "ok");

@@ -5,6 +5,7 @@
 use crate::{
     layout::NO_VECTOR,
     memory::{Doorbells, HostMemory},
+    nonsense::Nonsense,
 };
 use rustix::event::{eventfd, EventfdFlags};
 use std::{
@@ -126,6 +127,8 @@ pub struct Host {
     pub kicks: Arc<AtomicU64>,
     /// Wakes the thread that runs the device.
     pub wakeup: Arc<Wakeup>,
+    /// What it is told wrongly.
+    pub nonsense: Nonsense,
 }
 
 impl Host {
@@ -137,6 +140,7 @@ impl Host {
             vectors: Vectors::new(vectors),
             kicks: Arc::default(),
             wakeup: Arc::new(Wakeup::new()?),
+            nonsense: Nonsense::default(),
         })
     }
 }

@@ -54,7 +54,7 @@ struct Options {
     /// Write all frames of the port to a file that tcpdump reads.
     #[arg(long, value_name = "FILE")]
     pcap: Option<PathBuf>,
-    /// UNIX socket for commands: hang, gone, resume, link [NAME=VALUE...], statistics, exit.
+    /// UNIX socket for commands: hang, gone, nonsense SEED [ONE-IN], resume, link [NAME=VALUE...], statistics, exit.
     #[arg(long, value_name = "PATH")]
     control: Option<PathBuf>,
     /// Microseconds to look for work before sleeping; the host has to kick a device that sleeps.

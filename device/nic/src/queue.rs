@@ -6,6 +6,7 @@ use crate::{
     host::Host,
     layout::{doorbell, Error, MIN_ENTRIES, NO_VECTOR, PAGE_SIZE, QUEUE_NEED_KICK, QUEUE_STOPPED},
     memory::{full_barrier, Unreachable},
+    nonsense::Garble,
 };
 use std::time::{Duration, Instant};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
@@ -72,7 +73,7 @@ impl Ring {
 }
 
 /// An entry that ends with a phase byte.
-pub trait Phased: IntoBytes + Immutable {
+pub trait Phased: IntoBytes + Immutable + Garble {
     /// Sets it.
     fn set_phase(&mut self, phase: u8);
 }
@@ -236,6 +237,7 @@ impl Queue {
         mut entry: T,
     ) -> Result<(), Error> {
         entry.set_phase(ring.phase(self.cq_tail));
+        host.nonsense.garble(&mut entry);
         host.memory.write_ordered(ring.at(self.cq_tail), &entry)?;
         self.cq_tail = self.cq_tail.wrapping_add(1);
         Ok(())
@@ -247,8 +249,12 @@ impl Queue {
             return Ok(None);
         }
         if self.sq_written != self.sq_head {
-            host.memory.store(self.status, self.sq_head)?;
+            let head = host.nonsense.index(self.sq_head);
+            host.memory.store(self.status, head)?;
             self.sq_written = self.sq_head;
+            if let Some(flags) = host.nonsense.flags() {
+                host.memory.store(self.status + 4, flags)?;
+            }
         } else if self.cq_armed.seen == self.cq_tail && self.cq_armed.deadline.is_none() {
             return Ok(None);
         }

@@ -22,7 +22,7 @@ use crate::{
 };
 use datapath::units::Micros;
 use std::time::Instant;
-use zerocopy::{FromBytes, Immutable, IntoBytes};
+use zerocopy::{FromBytes, IntoBytes};
 
 /// What a command answers.
 type Answer = Result<[u32; 4], Status>;
@@ -181,9 +181,10 @@ impl Call<'_> {
         reachable.then_some(()).ok_or(Status::BadAddress)
     }
 
-    fn output<T: IntoBytes + Immutable>(&self, value: &T) -> Result<(), Status> {
+    fn output_state(&self, mut state: ConnectionRead) -> Result<(), Status> {
         let address = self.command.output.get();
-        Ok(self.host.memory.write_bytes(address, value.as_bytes())?)
+        self.host.nonsense.garble(&mut state);
+        Ok(self.host.memory.write_bytes(address, state.as_bytes())?)
     }
 }
 
@@ -404,7 +405,7 @@ impl Running {
             }
             admin::READ => {
                 call.check_output::<ConnectionRead>()?;
-                call.output(&self.offload.read(handle)?)?;
+                call.output_state(self.offload.read(handle)?)?;
                 Ok(NOTHING)
             }
             admin::QUIESCE | admin::REMOVE => self.stop_connection(call),
@@ -434,7 +435,7 @@ impl Running {
         }
         let quiesced = self.offload.quiesce(handle);
         if call.command.op == admin::QUIESCE {
-            call.output(&quiesced?)?;
+            call.output_state(quiesced?)?;
             return Ok(NOTHING);
         }
         // One that is quiesced already may be removed, too.
@@ -442,7 +443,7 @@ impl Running {
         // The record and the frames that the commands caused, before the connection is forgotten.
         self.flush(call.host, call.link)?;
         self.offload.remove(handle, hold)?;
-        call.output(&state)?;
+        call.output_state(state)?;
         Ok(NOTHING)
     }
 }

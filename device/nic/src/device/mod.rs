@@ -222,6 +222,20 @@ pub enum Fault {
     Hang,
     /// It is not on the bus any more.
     Gone,
+    /// One in so many things that it tells the host is nonsense, until it is reset.
+    Nonsense {
+        /// Decides which.
+        seed: u64,
+        /// One in how many; not zero.
+        one_in: u32,
+    },
+}
+
+impl Fault {
+    /// Whether the device does nothing.
+    fn stops(self) -> bool {
+        matches!(self, Self::Hang | Self::Gone)
+    }
 }
 
 /// The device.
@@ -273,9 +287,10 @@ impl Nic {
 
     /// Brings the device to the state after power-on.
     pub fn reset(&mut self) {
-        if self.fault == Fault::Hang {
+        if self.fault != Fault::Gone {
             self.fault = Fault::None;
         }
+        self.host.nonsense.end();
         self.running = None;
         self.registers = Registers::new();
         self.clock = Arc::default();
@@ -316,6 +331,10 @@ impl Nic {
             self.reset();
         }
         self.fault = fault;
+        match fault {
+            Fault::Nonsense { seed, one_in } => self.host.nonsense.begin(seed, one_in),
+            _ => self.host.nonsense.end(),
+        }
     }
 
     /// Gives the link a shape.
@@ -337,7 +356,7 @@ impl Nic {
     }
 
     fn run_once(&mut self, now: Instant) -> Progress {
-        if self.fault != Fault::None {
+        if self.fault.stops() {
             return Progress::new(self.link.ignore());
         }
         self.link.up = self.link.port.is_up();
@@ -357,14 +376,14 @@ impl Nic {
     pub fn prepare_sleep(&mut self) -> bool {
         self.link.port.rest();
         match &mut self.running {
-            Some(running) if self.fault == Fault::None => running.prepare_sleep(&self.host),
+            Some(running) if !self.fault.stops() => running.prepare_sleep(&self.host),
             _ => true,
         }
     }
 
     /// Looks at the doorbell pages again.
     pub fn wake(&mut self) {
-        if let (Some(running), Fault::None) = (&mut self.running, self.fault) {
+        if let (Some(running), false) = (&mut self.running, self.fault.stops()) {
             running.wake(&self.host);
         }
     }

@@ -122,7 +122,7 @@ impl Nic {
                     0
                 }
             }
-            reg::STATUS => self.status_register(),
+            reg::STATUS => self.host.nonsense.status(self.status_register()),
             reg::ERROR => self.registers.error.map_or(0, |error| error as u32),
             reg::ERROR_INFO => self.registers.error_info,
             reg::MAX_CONTEXTS => config.contexts.into(),

@@ -316,7 +316,7 @@ impl Running {
 
     /// Records, then frames, then notifications; returns whether there were any frames of connections.
     pub(super) fn flush(&mut self, host: &Host, link: &mut Link) -> Result<bool, Error> {
-        let frames = self.offload.settle(&host.memory)?;
+        let frames = self.offload.settle(host)?;
         let worked = !frames.is_empty();
         for mut batch in frames {
             link.send(&mut batch);

@@ -8,8 +8,10 @@ use super::{
     pending::{wait_bits, Audience, Pending, Subject},
 };
 use crate::{
+    host::Host,
     layout::{self, state, Counters, Error, RecordCopy, RECORD_COUNTERS},
     memory::{Memory, Unreachable},
+    nonsense::Garble,
 };
 use datapath::npu::{inline::Outcome, state::ConnectionCounters, Connection, PreState};
 use parking_lot::Mutex;
@@ -136,12 +138,12 @@ impl Live {
     }
 
     /// Writes the record if the state has changed.
-    pub fn settle(&self, memory: &Memory) -> Settled {
+    pub fn settle(&self, host: &Host) -> Settled {
         let mut news = self.news.lock();
         news.listed = false;
         let dirty = std::mem::take(&mut news.dirty);
         Settled {
-            written: !dirty || news.write(memory, self.record).is_ok(),
+            written: !dirty || news.write(host, self.record).is_ok(),
             stop: news.stop.take(),
             telling: !news.pending.is_empty(),
         }
@@ -236,19 +238,29 @@ impl News {
     }
 
     /// Writes the record at `address`.
-    fn write(&mut self, memory: &Memory, address: u64) -> Result<(), Unreachable> {
+    fn write(&mut self, host: &Host, address: u64) -> Result<(), Unreachable> {
         self.version = match self.version.wrapping_add(1) {
             // Zero says that a copy was never written.
             0 => 2,
             next => next,
         };
         let copy = self.copy();
-        let place = address + u64::from(self.version & 1) * size_of::<RecordCopy>() as u64;
-        memory.store(place, self.version)?;
-        memory.write_bytes(place + 4, &copy.as_bytes()[4..124])?;
-        memory.store(place + 124, self.version)?;
+        write_copy(&host.memory, address, self.version, &copy)?;
+        let mut told = Ok(());
+        host.nonsense.strike(|random| {
+            let mut nonsense = copy;
+            nonsense.garble(random);
+            told = write_copy(
+                &host.memory,
+                address,
+                self.version.wrapping_add(1),
+                &nonsense,
+            );
+        });
+        told?;
         let counters = counters(self.state.post.counters());
-        memory.write_bytes(address + RECORD_COUNTERS, counters.as_bytes())
+        host.memory
+            .write_bytes(address + RECORD_COUNTERS, counters.as_bytes())
     }
 
     fn copy(&self) -> RecordCopy {
@@ -292,6 +304,19 @@ impl News {
             end: self.version.into(),
         }
     }
+}
+
+/// Writes a copy of the record at `address`, as its version `version`.
+fn write_copy(
+    memory: &Memory,
+    address: u64,
+    version: u32,
+    copy: &RecordCopy,
+) -> Result<(), Unreachable> {
+    let place = address + u64::from(version & 1) * size_of::<RecordCopy>() as u64;
+    memory.store(place, version)?;
+    memory.write_bytes(place + 4, &copy.as_bytes()[4..124])?;
+    memory.store(place + 124, version)
 }
 
 /// Counts as the interface orders them.

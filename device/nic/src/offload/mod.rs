@@ -22,7 +22,6 @@ use crate::{
     frames::Batch,
     host::Host,
     layout::{self, stat, Error},
-    memory::Memory,
 };
 use convert::{vlan_id, Key};
 use datapath::{
@@ -274,7 +273,7 @@ impl Offload {
     /// # Errors
     ///
     /// The executor is dead.
-    pub fn settle(&mut self, memory: &Memory) -> Result<Vec<Batch>, Dead> {
+    pub fn settle(&mut self, host: &Host) -> Result<Vec<Batch>, Dead> {
         let mut all = Vec::new();
         loop {
             let (frames, news) = self.engine.take();
@@ -291,7 +290,7 @@ impl Offload {
                 let Some(flow) = entry.flow() else {
                     continue;
                 };
-                let settled = flow.live.settle(memory);
+                let settled = flow.live.settle(host);
                 let buffer = (!settled.written).then_some(Error::Buffer);
                 failed |= buffer.is_some();
                 if let Some(error) = settled.stop.or(buffer) {

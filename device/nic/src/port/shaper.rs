@@ -3,6 +3,7 @@
 //! A link with properties: what is sent leaves at a rate, waits in a queue, arrives later, out of order or not at all.
 
 use super::{shape::Shape, EtherPort};
+use crate::random::Random;
 use datapath::wire::{ethernet, Ecn, Sum};
 use std::{
     cmp::Reverse,
@@ -23,14 +24,14 @@ pub struct Shaper<P> {
     free: Instant,
     under_way: BinaryHeap<UnderWay>,
     sent: u64,
-    dice: u64,
+    dice: Random,
 }
 
 impl<P: EtherPort> Shaper<P> {
     /// Gives the link of `port` a shape.
     pub fn new(port: P, shape: Shape) -> Self {
         Self {
-            dice: shape.seed,
+            dice: Random::new(shape.seed),
             port,
             shape,
             free: Instant::now(),
@@ -39,17 +40,9 @@ impl<P: EtherPort> Shaper<P> {
         }
     }
 
-    /// A number less than `end`; Vigna's splitmix64: the same from run to run.
-    fn throw(&mut self, end: u64) -> u64 {
-        self.dice = self.dice.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.dice ^ (self.dice >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % end.max(1)
-    }
-
     /// Whether something happens that happens `millionths` of a million times.
     fn happens(&mut self, millionths: u32) -> bool {
-        self.throw(1_000_000) < u64::from(millionths)
+        self.dice.below(1_000_000) < millionths
     }
 
     /// Bytes that wait to be sent at `now`.
@@ -102,7 +95,7 @@ impl<P: EtherPort> Shaper<P> {
         let Some(packet) = frame.get_mut(ethernet::HEADER_LEN..) else {
             return;
         };
-        let bit = self.throw(packet.len() as u64 * 8) as usize;
+        let bit = self.dice.below(packet.len() as u32 * 8) as usize;
         if let Some(byte) = packet.get_mut(bit / 8) {
             *byte ^= 1 << (bit % 8);
         }
@@ -146,7 +139,7 @@ impl<P: EtherPort> EtherPort for Shaper<P> {
     }
 
     fn set_shape(&mut self, shape: &Shape) {
-        self.dice = shape.seed;
+        self.dice = Random::new(shape.seed);
         self.shape = shape.clone();
         self.free = Instant::now();
     }
