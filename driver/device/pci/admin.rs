@@ -2,13 +2,14 @@
 //! The admin queue: one command at a time, waited for.
 
 use super::{
+    fault::Fault,
     queue::{Status, Submission},
     registers::{Bell, QueueNumber, Registers},
 };
 use crate::net::{
     clock,
     device_abi::{self as abi, reg, AdminCommand, AdminCompletion},
-    dma::{DmaMemory, Plain, Ring},
+    dma::{full_barrier, DmaMemory, Plain, Ring},
 };
 use kernel::{
     device::{Bound, Device},
@@ -24,7 +25,7 @@ use kernel::{
 pub(super) enum Failure {
     /// The device refuses it, with a `TOE_STATUS_*`.
     Refused(u32),
-    /// The device doesn't answer, or not to the point. It may have executed the command.
+    /// The device doesn't answer, or not to the point: that was told as an event. It may have executed the command.
     Lost,
     /// The device was lost before, and wasn't asked.
     Unasked,
@@ -64,6 +65,8 @@ pub(super) enum Event {
     Link { up: bool },
     /// A queue was stopped for an error.
     QueueStopped { queue: u32, error: u32 },
+    /// It told nonsense, or nothing.
+    Wrong(Fault),
 }
 
 /// The admin queue.
@@ -93,6 +96,9 @@ impl Admin {
 
     /// How long a command may take, in microseconds.
     const PATIENCE_US: u64 = 2_000_000;
+
+    /// Most entries that a device has to tell at once without being asked.
+    const MOST_EVENTS: u32 = 1024;
 
     pub(super) fn new(dev: &Device<Bound>) -> impl PinInit<Self, Error> + '_ {
         try_pin_init!(Self {
@@ -179,15 +185,20 @@ impl Admin {
         if state.lost {
             return;
         }
-        loop {
-            // Nothing is waited for: whatever completes is news.
-            while self.next(&mut state, events).is_some() {}
+        for _ in 0..Self::MOST_EVENTS {
+            match self.next(&mut state, events) {
+                Some(None) => continue,
+                // Nothing is waited for.
+                Some(Some(_)) => events(Event::Wrong(Fault::Completions)),
+                None => {}
+            }
             self.consume(&state, registers);
             full_barrier();
             if self.cq.read_new(state.completed).is_none() {
                 return;
             }
         }
+        events(Event::Wrong(Fault::Completions));
     }
 
     fn consume(&self, state: &State, registers: &Registers) {
@@ -205,14 +216,14 @@ impl Admin {
         state.completed = state.completed.wrapping_add(1);
         match completion.kind {
             abi::ADMIN_KIND_DONE => return Some(Some(completion)),
-            abi::ADMIN_KIND_LINK => events(Event::Link {
+            abi::ADMIN_KIND_LINK if completion.value[0] <= 1 => events(Event::Link {
                 up: completion.value[0] != 0,
             }),
             abi::ADMIN_KIND_QUEUE_STOPPED => events(Event::QueueStopped {
                 queue: completion.value[0],
                 error: completion.value[1],
             }),
-            _ => {}
+            _ => events(Event::Wrong(Fault::Completions)),
         }
         Some(None)
     }
@@ -229,6 +240,9 @@ impl Admin {
         if state.lost {
             return Err(Failure::Unasked);
         }
+        if state.sq.advance(&self.status).is_err() || state.sq.room() == 0 {
+            return lost(state, events, Fault::Heads);
+        }
         state.next_id = state.next_id.wrapping_add(1);
         let id = state.next_id;
         let mut command = AdminCommand {
@@ -244,20 +258,17 @@ impl Admin {
         };
         command.arg[..2].copy_from_slice(&request.args);
         state.sq.push(&command);
-        state.sq.submit(registers, QueueNumber::ADMIN, &self.status);
+        if !state.sq.submit(registers, QueueNumber::ADMIN, &self.status) {
+            return lost(state, events, Fault::Heads);
+        }
         let answer = self.wait(state, events);
         self.consume(state, registers);
         match answer {
-            Some(done) if done.id == id && state.sq.advance(&self.status).is_ok() => {
-                match done.status {
-                    abi::STATUS_OK => Ok(done.value),
-                    status => Err(Failure::Refused(status)),
-                }
-            }
-            _ => {
-                state.lost = true;
-                Err(Failure::Lost)
-            }
+            Some(done) if done.id != id => lost(state, events, Fault::Completions),
+            Some(done) if !plausible(request.op, &done) => lost(state, events, Fault::Answers),
+            Some(done) if done.status != abi::STATUS_OK => Err(Failure::Refused(done.status)),
+            Some(done) => Ok(done.value),
+            None => lost(state, events, Fault::Silent),
         }
     }
 
@@ -266,12 +277,12 @@ impl Admin {
         const SPIN_US: u64 = 50;
         let start = clock::now_us();
         loop {
-            match self.next(state, events) {
-                Some(Some(done)) => return Some(done),
-                Some(None) => continue,
-                None => {}
+            let told = self.next(state, events);
+            if let Some(Some(done)) = told {
+                return Some(done);
             }
             match clock::now_us() - start {
+                0..Self::PATIENCE_US if told.is_some() => {}
                 0..SPIN_US => cpu_relax(),
                 SPIN_US..Self::PATIENCE_US if !self.status.stopped() => {
                     fsleep(Delta::from_micros(SPIN_US as i64))
@@ -282,4 +293,25 @@ impl Admin {
     }
 }
 
-use crate::net::dma::full_barrier;
+/// Executes no more commands, for the device is in the wrong.
+fn lost(state: &mut State, events: &mut dyn FnMut(Event), fault: Fault) -> Result<Values, Failure> {
+    state.lost = true;
+    events(Event::Wrong(fault));
+    Err(Failure::Lost)
+}
+
+/// Whether a command `op` can be answered like that.
+fn plausible(op: u8, done: &AdminCompletion) -> bool {
+    let defined = matches!(
+        done.status,
+        abi::STATUS_OK..=abi::STATUS_TEST_FAILED
+            | abi::STATUS_CONFIG_MSS..=abi::STATUS_CONFIG_FIELD
+    );
+    let value = match op {
+        abi::ADMIN_CLAIM => done.status != abi::STATUS_OK || done.value[0] != 0,
+        abi::ADMIN_GET_STATS => done.value[0] as usize <= abi::STAT_END,
+        abi::ADMIN_SELF_TEST => true,
+        _ => done.value[0] == 0,
+    };
+    defined && value
+}

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! A connection that a NIC carries.
 
+mod requests;
 mod told;
 
 use super::{
@@ -8,35 +9,27 @@ use super::{
     context::Context,
     convert,
     device::{Offload, PciHold},
+    fault::Fault,
+    known::Known,
     message,
     record::Record,
-    table::{Cookie, Entry},
+    table::{Cookie, Entry, Whose},
     Request,
 };
 use crate::{
     driver::{
-        device::{Events, Hold, Install, Marks, OffloadedConnection, Refusal},
+        device::{Events, Install, Refusal},
         family::stream::PayloadBuffers,
     },
     net::{
         context::{new_bh_spinlock, BhDisabled, BhSpinLock},
         device_abi as abi,
         dma::MappedBuffer,
-        dst::Dst,
-        errno::{EALREADY, ENOTCONN},
+        errno::ENOTCONN,
         rcu_slot::Reserved,
     },
 };
-use datapath::{
-    npu::{
-        config::{Fin, Path},
-        meta::Command,
-        proto::Timers,
-        state::ConnectionCounters,
-        ConnectionConfig, HostControl,
-    },
-    units::{Bytes, Micros},
-};
+use datapath::npu::ConnectionConfig;
 use kernel::{
     impl_has_work, new_work,
     prelude::*,
@@ -68,34 +61,10 @@ pub(super) struct PciConnection {
 struct State {
     /// As it was installed, with what was changed since by this side.
     config: ConnectionConfig,
-    /// Where the program's side is.
-    tx_tail: u32,
-    rx_head: u32,
-    /// Where the NIC said it is.
-    tx_head: u32,
-    rx_tail: u32,
-    fin: bool,
+    known: Known,
     /// What the NIC has told that the connection waits for, and was not asked to tell anew.
     told: u8,
     phase: Phase,
-}
-
-impl State {
-    /// Takes in how far the NIC says it is; returns bytes received and acknowledged since. `EIO` if it can't be there.
-    #[inline]
-    fn progress(&mut self, notification: &abi::Notification) -> Result<(Bytes, Bytes)> {
-        let (rx_tail, tx_head) = (notification.rx_tail, notification.tx_head);
-        let rx_bytes = rx_tail.wrapping_sub(self.rx_tail);
-        let tx_acked = tx_head.wrapping_sub(self.tx_head);
-        let readable = rx_tail.wrapping_sub(self.rx_head);
-        let unacknowledged = self.tx_tail.wrapping_sub(self.tx_head);
-        if readable > self.config.rx.size || rx_bytes > readable || tx_acked > unacknowledged {
-            return Err(EIO);
-        }
-        self.rx_tail = rx_tail;
-        self.tx_head = tx_head;
-        Ok((Bytes(rx_bytes), Bytes(tx_acked)))
-    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -117,7 +86,7 @@ impl WorkItem for PciConnection {
 
     /// The NIC has stopped the connection.
     fn run(this: Arc<Self>) {
-        if let Some((_, events)) = this.known() {
+        if let Some((_, events)) = this.entry() {
             events.device_gone();
         }
     }
@@ -154,11 +123,7 @@ impl PciConnection {
                 state <- new_bh_spinlock!(
                     State {
                         config,
-                        tx_tail: config.tx.tail.0,
-                        rx_head: config.rx.head.0,
-                        tx_head: config.tx.head.0,
-                        rx_tail: config.rx.tail.0,
-                        fin: config.send.fin != Fin::Open,
+                        known: Known::new(&config),
                         told: 0,
                         phase: Phase::Live,
                     },
@@ -205,14 +170,17 @@ impl PciConnection {
             target: self.handle,
             ..Request::default()
         };
-        if self.is_abandoned() {
+        if self.is_abandoned() || self.offload.nic.is_accused() {
             return Err(Refusal::DeviceGone);
         }
         match self.offload.nic.execute_with(request, &input) {
             Ok(_) => Ok(()),
             // It may have been carried out, and the NIC have acknowledged something. The record will tell after the reset.
             Err(Failure::Lost) => Ok(()),
-            Err(failure) => Err(super::device::refusal(failure)),
+            Err(failure) => {
+                self.offload.nic.judge(failure);
+                Err(super::device::refusal(failure))
+            }
         }
     }
 
@@ -222,16 +190,19 @@ impl PciConnection {
     }
 
     /// The connection as the table has it, and who is told of it; until it is taken out.
-    fn known(&self) -> Option<(Arc<Self>, Arc<dyn Events>)> {
+    fn entry(&self) -> Option<(Arc<Self>, Arc<dyn Events>)> {
         let rcu = rcu::read_lock();
-        let entry = self.offload.table.find(u64::from(self.cookie.0), &rcu)?;
-        let own = core::ptr::eq(&*entry.connection, self);
-        own.then(|| (entry.connection.clone(), entry.events.clone()))
+        match (self.offload.table).find(u64::from(self.cookie.0), self.handle, &rcu) {
+            Whose::Known(entry) if core::ptr::eq(&*entry.connection, self) => {
+                Some((entry.connection.clone(), entry.events.clone()))
+            }
+            _ => None,
+        }
     }
 
     /// Takes the connection out of the table.
     fn forget(&self) {
-        if self.offload.table.clear(self.cookie) {
+        if self.offload.table.clear(self.cookie, self.handle) {
             self.offload.table.give_back(self.cookie);
         }
     }
@@ -256,19 +227,19 @@ impl PciConnection {
         Ok(())
     }
 
-    /// Takes the connection off the NIC; returns its last state, if it was there. The NIC goes on to hold what arrives
-    /// if `hold` is set, which the caller ends.
-    fn take_off(&self, hold: bool) -> Option<ConnectionConfig> {
+    /// Takes the connection off the NIC; returns its last state, if that is known. The NIC goes on to hold what arrives
+    /// if `hold` is set, which the caller ends. `ENOTCONN` if it was taken off before.
+    fn take_off(&self, hold: bool) -> Result<Option<ConnectionConfig>> {
         {
             let bh = BhDisabled::new();
             let mut state = self.state.lock(&bh);
             if state.phase != Phase::Live {
-                return None;
+                return Err(ENOTCONN.into());
             }
             state.phase = Phase::Leaving;
         }
         let abandoned = self.is_abandoned();
-        let removed = if abandoned {
+        let removed = if abandoned || self.offload.nic.is_accused() {
             Err(Failure::Lost)
         } else {
             self.offload
@@ -284,21 +255,25 @@ impl PciConnection {
             // What was written before is told before.
             self.offload.settle(&self.context);
         }
-        let config = {
+        let (config, read) = {
             let bh = BhDisabled::new();
             let mut state = self.state.lock(&bh);
             state.phase = Phase::Gone;
-            state.config
+            let read = removed.map(|(_, read)| self.believed(&state, read));
+            (state.config, read)
         };
         self.silence();
-        let known = self.known();
+        let entry = self.entry();
         self.forget();
-        let last = match removed {
-            Ok((_, read)) => {
+        let last = match read {
+            Ok(Some(read)) => {
                 self.offload.finish(&convert::counters(&read.counters));
-                convert::with_state(&config, &read.connection)
+                Some(convert::with_state(&config, &read.connection))
             }
-            Err(_) => {
+            answer => {
+                if let Err(Failure::Refused(_)) = answer {
+                    self.offload.nic.accuse(Fault::Answers);
+                }
                 if hold {
                     // The connection is to go on: what the NIC does with it must have come to an end.
                     self.offload.wait_for_reset(self.generation);
@@ -306,20 +281,15 @@ impl PciConnection {
                 // Else the NIC may still write to the connection's memory, until it is reset.
                 let counters = convert::counters(&self.record.counters());
                 self.offload.finish(&counters);
-                if let Some((this, _)) = known.filter(|_| !self.is_abandoned()) {
+                if let Some((this, _)) = entry.filter(|_| !self.is_abandoned()) {
                     self.offload.bury(this);
                 }
-                self.recorded(&config)
+                let bh = BhDisabled::new();
+                let state = self.state.lock(&bh);
+                self.recorded(&state).ok()
             }
         };
-        Some(last)
-    }
-
-    /// `config` with what the record has in place of it.
-    fn recorded(&self, config: &ConnectionConfig) -> ConnectionConfig {
-        self.record
-            .read()
-            .map_or(*config, |record| convert::with_record(config, &record))
+        Ok(last)
     }
 
     /// Whether the NIC was reset since, and knows nothing of the connection any more.
@@ -327,147 +297,13 @@ impl PciConnection {
         self.generation != self.offload.nic.generation()
     }
 
-    fn is_gone(&self) -> bool {
+    /// Calls `f` unless the connection was removed.
+    fn while_there<R>(&self, f: impl FnOnce(&State) -> Option<R>) -> Option<R> {
         let bh = BhDisabled::new();
-        let phase = self.state.lock(&bh).phase;
-        phase == Phase::Gone
-    }
-}
-
-impl OffloadedConnection for PciConnection {
-    fn post(&self, request: &HostControl) -> Result {
-        self.change(|state| {
-            let (added, freed) = (request.tx_added.0, request.rx_freed.0);
-            let room = state.config.tx.size - state.tx_tail.wrapping_sub(state.tx_head);
-            let held = state.rx_tail.wrapping_sub(state.rx_head);
-            if added > room || freed > held || (state.fin && added != 0) {
-                return Err(EINVAL);
-            }
-            state.tx_tail = state.tx_tail.wrapping_add(added);
-            state.rx_head = state.rx_head.wrapping_add(freed);
-            state.fin |= request.commands.has(Command::FIN);
-            Ok(abi::post_command(
-                self.handle,
-                message::post_flags(request.commands),
-                state.tx_tail,
-                state.rx_head,
-            ))
-        })
-    }
-
-    fn set_cwnd(&self, cwnd: Bytes) {
-        let _ = self.change(|state| {
-            state.config.cwnd = cwnd;
-            let value = u64::from(cwnd.0);
-            Ok(abi::value_command(
-                abi::COMMAND_SET_CWND,
-                self.handle,
-                0,
-                value,
-            ))
-        });
-    }
-
-    fn set_nodelay(&self, on: bool) {
-        let _ = self.change(|state| {
-            state.config.nodelay = on;
-            Ok(self.mode_command(state))
-        });
-    }
-
-    fn set_cork(&self, on: bool) {
-        let _ = self.change(|state| {
-            state.config.cork = on;
-            Ok(self.mode_command(state))
-        });
-    }
-
-    fn set_marks(&self, _marks: Marks) {
-        // They don't leave the host.
-    }
-
-    fn set_path(&self, path: &Path, _dst: Option<Dst>) -> Result {
-        self.change(|state| {
-            if path.mss == 0 || u32::from(path.mss) > datapath::npu::config::MAX_TX.0 {
-                return Err(EINVAL);
-            }
-            let raw = convert::path(path).ok_or(EINVAL)?;
-            state.config.path = *path;
-            Ok(abi::path_command(self.handle, raw))
-        })
-    }
-
-    fn send_reset(&self) {
-        let _ = self.change(|_| Ok(abi::value_command(abi::COMMAND_RESET, self.handle, 0, 0)));
-    }
-
-    fn timers(&self) -> Option<Timers> {
-        if self.is_gone() {
+        let state = self.state.lock(&bh);
+        if state.phase == Phase::Gone {
             return None;
         }
-        let record = self.record.read()?;
-        self.watch(record.waits);
-        let waits = |bit| record.waits & bit != 0;
-        Some(Timers {
-            retransmit: waits(abi::WAIT_IN_FLIGHT).then_some(Micros(record.rto_base)),
-            // The NIC acknowledges by itself.
-            delayed_ack: None,
-            persist: waits(abi::WAIT_PERSIST),
-        })
-    }
-
-    fn config(&self) -> Option<ConnectionConfig> {
-        let config = {
-            let bh = BhDisabled::new();
-            let state = self.state.lock(&bh);
-            (state.phase != Phase::Gone).then_some(state.config)
-        };
-        config.map(|config| self.recorded(&config))
-    }
-
-    fn counters(&self) -> Option<ConnectionCounters> {
-        (!self.is_gone()).then(|| convert::counters(&self.record.counters()))
-    }
-
-    fn remove(&self) -> Option<ConnectionConfig> {
-        let config = self.take_off(false)?;
-        self.offload.released();
-        Some(config)
-    }
-
-    fn remove_and_hold(&self) -> Result<(ConnectionConfig, KBox<dyn Hold>)> {
-        let hold = KBox::new_uninit(GFP_KERNEL)?;
-        let config = self.take_off(true).ok_or(ENOTCONN)?;
-        let hold = hold.write(PciHold::new(
-            self.offload.clone(),
-            self.handle,
-            self.generation,
-        ));
-        Ok((config, hold))
-    }
-}
-
-impl PciConnection {
-    /// Has the NIC tell anew what the connection waits for, unless all that it has told is among `waits`, for which a timer
-    /// is set anyway.
-    fn watch(&self, waits: u8) {
-        let _ = self.change(|state| {
-            if state.told & !waits == 0 {
-                return Err(EALREADY.into());
-            }
-            state.told = 0;
-            Ok(abi::value_command(abi::COMMAND_WATCH, self.handle, 0, 0))
-        });
-    }
-
-    fn mode_command(&self, state: &State) -> abi::Command {
-        let mut flags = 0;
-        if state.config.nodelay {
-            flags |= abi::CONN_NODELAY;
-        }
-        if state.config.cork {
-            flags |= abi::CONN_CORK;
-        }
-        abi::value_command(abi::COMMAND_SET_MODE, self.handle, flags as u8, 0)
+        f(&state)
     }
 }

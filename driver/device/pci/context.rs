@@ -2,10 +2,11 @@
 //! Contexts: the queues by which connections are told what to do, and tell what happened.
 
 use super::{
+    fault::Fault,
     nic::Nic,
     queue::{Status, Submission},
     registers::{Bell, QueueNumber},
-    table::Table,
+    table::{Entry, Table, Whose},
     Request,
 };
 use crate::{
@@ -37,7 +38,7 @@ pub(super) struct Context {
     cq: Ring<Notification>,
     status: Status,
     #[pin]
-    commands: BhSpinLock<Submission<Command>>,
+    commands: BhSpinLock<Commands>,
     /// The next notification; whoever takes notifications in has it locked, before all other locks.
     #[pin]
     head: BhSpinLock<u32>,
@@ -46,13 +47,18 @@ pub(super) struct Context {
     counters: Counters,
 }
 
+/// What the device is told.
+struct Commands {
+    sq: Submission<Command>,
+    /// How far the device was at the last look, if something was left to be done, and since when, in microseconds.
+    left: Option<(u32, u64)>,
+}
+
 /// What a context counts.
 struct Counters {
     notifications: Counter,
     /// Of connections that are gone.
     stale: Counter,
-    /// That contradict what the driver knows.
-    wrong: Counter,
     /// Commands for which there was no room.
     lost: Counter,
 }
@@ -61,15 +67,12 @@ struct Counters {
 type Get = fn(&Context) -> u64;
 
 /// Names of the counters of contexts.
-pub(super) const COUNTERS: [(&str, Get); 4] = [
+pub(super) const COUNTERS: [(&str, Get); 3] = [
     ("notifications", |context| {
         context.counters.notifications.get()
     }),
     ("stale-notifications", |context| {
         context.counters.stale.get()
-    }),
-    ("wrong-notifications", |context| {
-        context.counters.wrong.get()
     }),
     ("lost-commands", |context| context.counters.lost.get()),
 ];
@@ -81,7 +84,7 @@ impl Context {
     /// Most notifications taken in by an interrupt.
     const AT_ONCE: u32 = 4;
 
-    /// How long the device may execute nothing while there is no room for a command, in microseconds.
+    /// How long the device may execute nothing of what it was told, in microseconds.
     const PATIENCE_US: u64 = 1_000_000;
 
     /// The context `number`, which interrupts by `vector`. It is the device's after [`open`](Self::open) only.
@@ -93,7 +96,10 @@ impl Context {
     ) -> Result<Arc<Self>> {
         let queue = nic.context_queue(number);
         let entries = |wanted: u32| wanted.min(nic.limits.entries);
-        let commands = Submission::new(dev, entries(Self::SQ_ENTRIES))?;
+        let commands = Commands {
+            sq: Submission::new(dev, entries(Self::SQ_ENTRIES))?,
+            left: None,
+        };
         let cq = Ring::new(dev, entries(Self::CQ_ENTRIES))?;
         Arc::pin_init(
             try_pin_init!(Self {
@@ -109,7 +115,6 @@ impl Context {
                 counters: Counters {
                     notifications: Counter::new(),
                     stale: Counter::new(),
-                    wrong: Counter::new(),
                     lost: Counter::new(),
                 },
             }? Error),
@@ -127,19 +132,20 @@ impl Context {
             *head = 0;
             drop(head);
             let mut commands = self.commands.lock(&bh);
-            commands.clear();
+            commands.sq.clear();
+            commands.left = None;
+            self.status.clear();
             ContextSetup {
-                sq: commands.ring().address(),
+                sq: commands.sq.ring().address(),
                 cq: self.cq.address(),
                 status: self.status.address(),
-                sq_entries: commands.ring().entries(),
+                sq_entries: commands.sq.ring().entries(),
                 cq_entries: self.cq.entries(),
                 vector: self.vector,
                 flags: abi::CONTEXT_PRIVILEGED,
                 ..ContextSetup::default()
             }
         };
-        self.status.clear();
         registers.ring(self.queue, Bell::SubmissionTail, 0);
         registers.ring(self.queue, Bell::CompletionHead, 0);
         registers.ring(self.queue, Bell::CompletionArm, 0);
@@ -157,33 +163,57 @@ impl Context {
     /// Has the device execute a command.
     #[inline]
     pub(super) fn submit(&self, command: &Command, bh: &BhDisabled) {
-        let mut commands = self.commands.lock(bh);
-        if commands.room() == 0 && !self.make_room(&mut commands) {
-            // Nobody gives the command again: the connection must come off the device.
-            self.nic.accuse();
+        let sq = &mut self.commands.lock(bh).sq;
+        if sq.room() == 0 && !self.make_room(sq) {
+            // Nobody gives the command again: the connection comes off the device, which is reset.
             self.counters.lost.add(1);
             return;
         }
-        commands.push(command);
-        commands.submit(&self.nic.registers, self.queue, &self.status);
+        sq.push(command);
+        if !sq.submit(&self.nic.registers, self.queue, &self.status) {
+            self.nic.accuse(Fault::Heads);
+        }
     }
 
-    /// Waits for room for a command; returns whether there is some.
+    /// Looks whether the device, which answers, goes on with what it was told.
+    pub(super) fn look(&self) {
+        let bh = BhDisabled::new();
+        let mut commands = self.commands.lock(&bh);
+        if let Err(fault) = self.advance(&mut commands.sq) {
+            return self.nic.accuse(fault);
+        }
+        let (head, now) = (commands.sq.head(), clock::now_us());
+        let since = match commands.left {
+            Some((before, since)) if before == head => since,
+            _ => now,
+        };
+        if now - since > Self::PATIENCE_US {
+            self.nic.accuse(Fault::Stuck);
+        }
+        commands.left = (commands.sq.tail() != head).then_some((head, since));
+    }
+
+    /// Takes in how far the device is with commands.
+    fn advance(&self, commands: &mut Submission<Command>) -> Result<(), Fault> {
+        if self.status.stopped() {
+            return Err(Fault::Stopped);
+        }
+        commands.advance(&self.status).map_err(|_| Fault::Heads)
+    }
+
+    /// Waits for room for a command; returns whether there is some. Accuses the device if not.
     #[cold]
     fn make_room(&self, commands: &mut Submission<Command>) -> bool {
         let start = clock::now_us();
-        loop {
-            if commands.advance(&self.status).is_err() || self.status.stopped() {
-                return false;
+        while !self.nic.is_accused() {
+            match self.advance(commands) {
+                Ok(()) if commands.room() != 0 => return true,
+                Ok(()) if clock::now_us() - start <= Self::PATIENCE_US => cpu_relax(),
+                Ok(()) => self.nic.accuse(Fault::Stuck),
+                Err(fault) => self.nic.accuse(fault),
             }
-            if commands.room() != 0 {
-                return true;
-            }
-            if self.nic.is_accused() || clock::now_us() - start > Self::PATIENCE_US {
-                return false;
-            }
-            cpu_relax();
         }
+        false
     }
 
     /// Takes in up to `budget` notifications of connections in `table`; returns how many.
@@ -196,15 +226,17 @@ impl Context {
             };
             *head = head.wrapping_add(1);
             done += 1;
-            match table.find(notification.cookie, bh) {
-                Some(entry) if entry.connection.handle() == notification.connection => {
-                    let told = entry.connection.notified(&*entry.events, &notification, bh);
-                    if told.is_err() {
-                        self.counters.wrong.add(1);
-                        self.nic.accuse();
+            if self.nic.is_accused() {
+                continue;
+            }
+            match table.find(notification.cookie, notification.connection, bh) {
+                Whose::Known(Entry { connection, events }) => {
+                    if connection.notified(&**events, &notification, bh).is_err() {
+                        self.nic.accuse(Fault::Notifications);
                     }
                 }
-                _ => self.counters.stale.add(1),
+                Whose::Late => self.counters.stale.add(1),
+                Whose::Nobody => self.nic.accuse(Fault::Notifications),
             }
         }
         if done != 0 {
@@ -227,6 +259,9 @@ impl Context {
         let Some(mut head) = self.head.try_lock(irq) else {
             return false;
         };
+        if self.nic.is_accused() {
+            return false;
+        }
         let start = *head;
         let mut armed = false;
         loop {
@@ -240,13 +275,14 @@ impl Context {
             };
             // An index that is written already doesn't interrupt.
             armed = false;
-            let taken = head.wrapping_sub(start) < Self::AT_ONCE
-                && table
-                    .find(notification.cookie, irq)
-                    .filter(|entry| entry.connection.handle() == notification.connection)
-                    .is_some_and(|entry| {
-                        entry.connection.moved(&*entry.events, &notification, irq)
-                    });
+            let whose = table.find(notification.cookie, notification.connection, irq);
+            let taken = match whose {
+                Whose::Known(Entry { connection, events }) => {
+                    head.wrapping_sub(start) < Self::AT_ONCE
+                        && connection.moved(&**events, &notification, irq)
+                }
+                Whose::Late | Whose::Nobody => false,
+            };
             if !taken {
                 break;
             }

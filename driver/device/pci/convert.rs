@@ -184,41 +184,39 @@ pub(super) fn with_state(
     }
 }
 
+/// The state that a record says its connection is in, as far as it does.
+pub(super) fn recorded(record: &abi::RecordCopy) -> abi::ConnectionState {
+    abi::ConnectionState {
+        flags: record.flags,
+        ts_recent: record.ts_recent,
+        cwnd: record.cwnd,
+        snd_una: record.snd_una,
+        snd_nxt: record.snd_nxt,
+        snd_max: record.snd_max,
+        snd_wnd: record.snd_wnd,
+        snd_max_wnd: record.snd_max_wnd,
+        snd_wl1: record.snd_wl1,
+        rcv_nxt: record.rcv_nxt,
+        rcv_wnd: record.rcv_wnd,
+        rcv_mss: record.rcv_mss,
+        quick_acks: record.quick_acks,
+        srtt: record.srtt,
+        rttvar: record.rttvar,
+        rx_head: record.rx_head,
+        rx_tail: record.rx_tail,
+        tx_head: record.tx_head,
+        tx_tail: record.tx_tail,
+        ..abi::ConnectionState::default()
+    }
+}
+
 /// `base` with what a record of the same connection says of what changes.
 pub(super) fn with_record(base: &ConnectionConfig, record: &abi::RecordCopy) -> ConnectionConfig {
-    let modes = [
-        (base.nodelay, abi::CONN_NODELAY),
-        (base.cork, abi::CONN_CORK),
-    ];
-    let flags = modes
-        .iter()
-        .filter(|(on, _)| *on)
-        .fold(record.flags, |flags, (_, flag)| flags | flag);
-    with_state(
-        base,
-        &abi::ConnectionState {
-            flags,
-            ts_recent: record.ts_recent,
-            cwnd: record.cwnd,
-            snd_una: record.snd_una,
-            snd_nxt: record.snd_nxt,
-            snd_max: record.snd_max,
-            snd_wnd: record.snd_wnd,
-            snd_max_wnd: record.snd_max_wnd,
-            snd_wl1: record.snd_wl1,
-            rcv_nxt: record.rcv_nxt,
-            rcv_wnd: record.rcv_wnd,
-            rcv_mss: record.rcv_mss,
-            quick_acks: record.quick_acks,
-            srtt: record.srtt,
-            rttvar: record.rttvar,
-            rx_head: record.rx_head,
-            rx_tail: record.rx_tail,
-            tx_head: record.tx_head,
-            tx_tail: record.tx_tail,
-            ..abi::ConnectionState::default()
-        },
-    )
+    ConnectionConfig {
+        nodelay: base.nodelay,
+        cork: base.cork,
+        ..with_state(base, &recorded(record))
+    }
 }
 
 /// A connection's counts.

@@ -2,8 +2,8 @@
 //! The NIC as a device that carries connections.
 
 use super::{
-    admin::Failure, connection::PciConnection, context::Context, convert, nic::Nic, port::Port,
-    table::Table, Request,
+    admin::Failure, connection::PciConnection, context::Context, convert, fault::Fault, nic::Nic,
+    port::Port, table::Table, Request,
 };
 use crate::{
     driver::device::{
@@ -300,7 +300,7 @@ impl Device for PciDevice {
             let netdev = offload.netdev.lock();
             netdev.as_ref().is_some_and(|netdev| netdev.is_running())
         };
-        if !running {
+        if !running || offload.nic.is_accused() {
             return Err(Refusal::DeviceGone);
         }
         offload.connections.fetch_add(1, Relaxed);
@@ -313,6 +313,7 @@ impl Device for PciDevice {
             .execute_with(request, &convert::tuple(tuple))
             .map_err(|failure| {
                 offload.released();
+                offload.nic.judge(failure);
                 refusal(failure)
             })?;
         let claim: KBox<dyn Claim> = uninit.write(PciClaim {
@@ -343,6 +344,9 @@ impl Device for PciDevice {
         visit(Group::Event, "moved-bytes", offload.moved.get());
         visit(Group::Event, "resets", offload.resets.get());
         visit(Group::Drop, "connection-stopped", offload.stopped.get());
+        for (fault, name, _) in Fault::ALL {
+            visit(Group::Event, name, offload.nic.faults.get(fault));
+        }
         for (name, of) in super::context::COUNTERS {
             let sum = offload.contexts.iter().map(|context| of(context)).sum();
             visit(Group::Event, name, sum);
@@ -395,8 +399,7 @@ impl Drop for PciHold {
         if !self.held {
             return;
         }
-        // If the NIC doesn't answer, what it holds is lost as if on the wire.
-        let _ = self.offload.nic.execute_in(
+        let released = self.offload.nic.execute_in(
             self.generation,
             Request {
                 op: abi::ADMIN_RELEASE,
@@ -404,6 +407,10 @@ impl Drop for PciHold {
                 ..Request::default()
             },
         );
+        if let Err(failure) = released {
+            // What it holds is lost as if on the wire.
+            self.offload.nic.judge(failure);
+        }
         self.offload.released();
     }
 }

@@ -3,6 +3,7 @@
 
 use super::{
     admin::{Admin, Event, Failure, Request, Values},
+    fault::{Fault, Faults},
     registers::{QueueNumber, Registers},
 };
 use crate::net::{
@@ -13,6 +14,7 @@ use crate::net::{
     netdev::MacAddress,
     pci::{forbid_dma, permit_dma},
 };
+use core::ffi::CStr;
 use kernel::{
     device::{Bound, Device},
     pci, pr_warn_once,
@@ -45,6 +47,17 @@ pub(super) struct Limits {
 }
 
 impl Limits {
+    /// Whether a NIC can be like that.
+    fn possible(&self) -> bool {
+        let numbers = 1..=u32::from(u16::MAX);
+        numbers.contains(&self.contexts)
+            && numbers.contains(&self.pairs)
+            && self.connections != 0
+            && self.entries.is_power_of_two()
+            && self.address[0] & 1 == 0
+            && self.address != MacAddress::default()
+    }
+
     /// Whether all of `features` are in use.
     pub(super) fn has(&self, features: u64) -> bool {
         self.features & features == features
@@ -62,14 +75,13 @@ pub(super) struct Nic {
     link: Atomic<bool>,
     /// Resets so far: handles are of one generation.
     generation: Atomic<u32>,
-    /// It contradicts what it should know, or stopped a queue.
-    accused: Atomic<bool>,
+    /// What was first found to be wrong with it, by its number from 1 on: nothing that it says is believed until it was reset.
+    accused: Atomic<u32>,
+    pub(super) faults: Faults,
     /// It mustn't access memory, for it could not be reset.
     cut_off: Atomic<bool>,
     /// Interrupts of the admin queue.
     interrupts: Atomic<u32>,
-    /// Queues that the device stopped.
-    pub(super) queues_stopped: Atomic<u64>,
 }
 
 impl Nic {
@@ -100,6 +112,10 @@ impl Nic {
         }
         registers.reset()?;
         let limits = Self::limits(&registers);
+        if !limits.possible() {
+            dev_err!(dev, "a TOE NIC that can't be\n");
+            return Err(ENODEV);
+        }
         let parent: &Device<Bound> = dev.as_ref();
         Arc::pin_init(
             try_pin_init!(Self {
@@ -109,10 +125,10 @@ impl Nic {
                 admin <- Admin::new(parent),
                 link: Atomic::new(false),
                 generation: Atomic::new(0),
-                accused: Atomic::new(false),
+                accused: Atomic::new(0),
+                faults: Faults::new(),
                 cut_off: Atomic::new(false),
                 interrupts: Atomic::new(0),
-                queues_stopped: Atomic::new(0),
             }? Error),
             GFP_KERNEL,
         )
@@ -185,12 +201,12 @@ impl Nic {
     pub(super) fn reset(&self) -> Result {
         self.admin.give_up();
         self.registers.reset()?;
-        self.accused.store(false, Relaxed);
         if self.cut_off.xchg(false, Relaxed) {
             permit_dma(&self.binding);
         }
         // Only now: who sees this takes it that no memory is the NIC's.
         self.generation.fetch_add(1, Full);
+        self.accused.store(0, Relaxed);
         Ok(())
     }
 
@@ -202,13 +218,47 @@ impl Nic {
     }
 
     /// The NIC is in the wrong, and will be reset.
-    pub(super) fn accuse(&self) {
-        self.accused.store(true, Relaxed);
+    #[cold]
+    pub(super) fn accuse(&self, fault: Fault) {
+        self.faults.count(fault);
+        if self.accused.cmpxchg(0, 1 + fault as u32, Relaxed).is_ok() {
+            pr_warn_once!("a NIC is to be reset: {fault:?}\n");
+        }
+    }
+
+    /// What is wrong with the NIC, if anything is.
+    pub(super) fn accusation(&self) -> Option<&'static CStr> {
+        let first = self.accused.load(Relaxed).checked_sub(1)?;
+        let mut all = Fault::ALL.iter();
+        all.find(|(fault, ..)| *fault as u32 == first)
+            .map(|(_, _, why)| *why)
     }
 
     /// Whether the NIC is in the wrong.
+    #[inline]
     pub(super) fn is_accused(&self) -> bool {
-        self.accused.load(Relaxed)
+        self.accused.load(Relaxed) != 0
+    }
+
+    /// Looks whether the NIC, which was enabled, says that it is well.
+    pub(super) fn look(&self) -> Result<(), Fault> {
+        let status = self.registers.read(reg::STATUS);
+        match status & !abi::STATUS_LINK {
+            _ if status == u32::MAX => Err(Fault::Gone),
+            abi::STATUS_READY => Ok(()),
+            state if state & !abi::STATUS_READY == abi::STATUS_FAILED => Err(Fault::Failed),
+            _ => Err(Fault::Registers),
+        }
+    }
+
+    /// Takes in that a command about a connection failed: one that the NIC can't refuse is the NIC's failure.
+    pub(super) fn judge(&self, failure: Failure) {
+        if let Failure::Refused(
+            abi::STATUS_BAD_OP | abi::STATUS_NOT_FOUND | abi::STATUS_WRONG_STATE,
+        ) = failure
+        {
+            self.accuse(Fault::Answers);
+        }
     }
 
     /// Which generation handles that are given now are of.
@@ -283,10 +333,10 @@ impl Nic {
         match event {
             Event::Link { up } => self.link.store(up, Relaxed),
             Event::QueueStopped { queue, error } => {
-                self.queues_stopped.add(1, Relaxed);
-                self.accuse();
+                self.accuse(Fault::Stopped);
                 pr_warn_once!("NIC stopped queue {queue}: error {error}\n");
             }
+            Event::Wrong(fault) => self.accuse(fault),
         }
     }
 

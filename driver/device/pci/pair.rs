@@ -2,6 +2,7 @@
 //! Pairs of raw-frame queues: what the kernel's own network stack sends and receives by.
 
 use super::{
+    fault::Fault,
     nic::Nic,
     queue::{Status, Submission},
     registers::{Bell, QueueNumber},
@@ -69,9 +70,12 @@ struct Begun {
     first: RxCompletion,
     /// Index of its first buffer.
     index: u32,
-    /// `None` if it doesn't lie in its buffers as it should.
-    len: Option<usize>,
+    /// Bytes so far.
+    len: usize,
 }
+
+/// What the device may say of a frame, of the features that this driver uses.
+const RX_FLAGS: u16 = abi::RX_END | abi::RX_CSUM_OK | abi::RX_CSUM_BAD;
 
 /// A pair of raw-frame queues.
 #[pin_data]
@@ -320,9 +324,12 @@ impl Pair {
         if let Some(slot) = transmit.packets.get_mut(last as usize) {
             *slot = Some(mapped);
         }
-        transmit
+        let right = transmit
             .sq
             .submit(&self.nic.registers, self.queue, &self.status);
+        if !right {
+            self.nic.accuse(Fault::Heads);
+        }
         self.counters.tx_packets.add(u64::from(packets));
         self.counters.tx_bytes.add(u64::from(info.len));
         if transmit.sq.room() < Self::MAX_DESCRIPTORS {
@@ -374,26 +381,27 @@ impl Pair {
         let begun = receive.begun.take().unwrap_or(Begun {
             first: *completion,
             index: receive.head,
-            len: Some(0),
+            len: 0,
         });
+        if self.nic.is_accused() {
+            self.counters.rx_errors.add(1);
+            return;
+        }
         let end = completion.flags & abi::RX_END != 0;
         let part = completion.len as usize;
         let all = receive.rq.entries() as usize * Self::BUFFER;
         // Buffers are filled before the next is begun, and lie one after the other.
-        let right = part == Self::BUFFER || (end && part < Self::BUFFER);
-        let len = begun
-            .len
-            .filter(|_| right)
-            .map(|len| len + part)
-            .filter(|len| *len <= all);
+        let right = part == Self::BUFFER || (end && (1..Self::BUFFER).contains(&part));
+        let len = begun.len + part;
+        let known = completion.flags & !RX_FLAGS == 0 && completion.hash_kind <= abi::HASH_L4;
+        if !(right && known && len <= all) {
+            self.counters.rx_errors.add(1);
+            return self.nic.accuse(Fault::Frames);
+        }
         if !end {
             receive.begun = Some(Begun { len, ..begun });
             return;
         }
-        let Some(len) = len else {
-            self.counters.rx_errors.add(1);
-            return;
-        };
         let first = &begun.first;
         let frame = RxFrame {
             memory: &self.buffers,
@@ -427,7 +435,7 @@ impl Pair {
         let mut transmit = self.transmit.lock(bh);
         let mut done = transmit.sq.head();
         if transmit.sq.advance(&self.status).is_err() {
-            return;
+            return self.nic.accuse(Fault::Heads);
         }
         let mask = transmit.sq.ring().entries() - 1;
         while done != transmit.sq.head() {

@@ -105,11 +105,17 @@ impl<T: Plain> Submission<T> {
     #[inline]
     pub(super) fn advance(&mut self, status: &Status) -> Result {
         let head = status.head();
-        if self.tail.wrapping_sub(head) > self.tail.wrapping_sub(self.head) {
+        if !self.may_be_at(head) {
             return Err(EIO);
         }
         self.head = head;
         Ok(())
+    }
+
+    /// Whether the device can have done what is before `head`, and no more.
+    #[inline]
+    fn may_be_at(&self, head: u32) -> bool {
+        self.tail.wrapping_sub(head) <= self.tail.wrapping_sub(self.head)
     }
 
     /// Adds an entry, for which there must be room.
@@ -120,11 +126,22 @@ impl<T: Plain> Submission<T> {
         self.tail = self.tail.wrapping_add(1);
     }
 
-    /// Has the device execute what was added.
+    /// Has the device execute what was added; returns whether it can be where it says it is.
     #[inline]
-    pub(super) fn submit(&self, registers: &Registers, queue: QueueNumber, status: &Status) {
+    pub(super) fn submit(
+        &self,
+        registers: &Registers,
+        queue: QueueNumber,
+        status: &Status,
+    ) -> bool {
+        let mut right = true;
         registers.ring(queue, Bell::SubmissionTail, self.tail);
-        registers.kick(queue, || status.needs_kick());
+        registers.kick(queue, || {
+            let (head, flags) = status.head_and_flags();
+            right = self.may_be_at(head);
+            flags & QUEUE_NEED_KICK != 0
+        });
+        right
     }
 
     /// For a queue that is to be created anew.

@@ -45,14 +45,24 @@ impl Record {
         (begin == end && end != 0 && copy.end == end).then_some(copy)
     }
 
-    /// The newest whole copy; `None` if there is none yet, or the NIC never stops writing.
-    pub(super) fn read(&self) -> Option<RecordCopy> {
-        (0..Self::ATTEMPTS).find_map(|_| {
+    /// The newest whole copy that `check` finds right, and whether there was one that it didn't. `None` if there is none
+    /// yet, or the NIC never stops writing.
+    pub(super) fn read(&self, check: impl Fn(&RecordCopy) -> Result) -> (Option<RecordCopy>, bool) {
+        let mut wrong = false;
+        for _ in 0..Self::ATTEMPTS {
             let ends = [self.end(0), self.end(1)];
             let newer = usize::from((ends[1].wrapping_sub(ends[0]) as i32) > 0);
-            self.copy(newer, ends[newer])
-                .or_else(|| self.copy(1 - newer, ends[1 - newer]))
-        })
+            for number in [newer, 1 - newer] {
+                let Some(copy) = self.copy(number, ends[number]) else {
+                    continue;
+                };
+                if check(&copy).is_ok() {
+                    return (Some(copy), wrong);
+                }
+                wrong = true;
+            }
+        }
+        (None, wrong)
     }
 
     /// The counters. Each is what it was at some moment.

@@ -5,7 +5,9 @@
 //! it failed, contradicts itself, or doesn't send, is reset and set up anew; one that can't be reset is kept from memory.
 //! The connections it carried are told that it is gone. The same is done when the system sleeps, and wakes up.
 
-use super::{device::Offload, nic::Nic, registers::Registers, Request};
+use super::{
+    admin::Failure, device::Offload, fault::Fault, nic::Nic, registers::Registers, Request,
+};
 use crate::{
     driver::{family::device_appeared, RECOVERY},
     net::{
@@ -73,24 +75,30 @@ impl Watch {
         }
     }
 
-    /// Why the NIC is lost, if it is.
-    fn failure(&self) -> Option<&'static CStr> {
-        let nic = &self.offload.nic;
-        match nic.registers.read(reg::STATUS) {
-            u32::MAX => return Some(c"it is gone"),
-            status if status & abi::STATUS_FAILED != 0 => {
-                return Some(c"it says that it has failed")
+    /// Looks at the NIC; what is wrong with it is an accusation then.
+    fn examine(&self) {
+        let offload = &self.offload;
+        let nic = &offload.nic;
+        if nic.look().is_err() {
+            let _rtnl = Rtnl::lock();
+            // It isn't being reset now.
+            if let (false, Err(fault)) = (self.suspended.load(Relaxed), nic.look()) {
+                nic.accuse(fault);
             }
-            _ => {}
         }
         if nic.is_accused() {
-            return Some(c"it contradicts what it should know, stopped a queue, or doesn't send");
+            return;
         }
         let nop = Request {
             op: abi::ADMIN_NOP,
             ..Request::default()
         };
-        nic.execute(nop).err().map(|_| c"it doesn't answer")
+        match nic.execute(nop) {
+            Ok(_) => offload.contexts.iter().for_each(|context| context.look()),
+            Err(Failure::Refused(_)) => nic.accuse(Fault::Answers),
+            // That was told, or it is being reset.
+            Err(Failure::Lost | Failure::Unasked) => {}
+        }
     }
 
     /// Tells why the NIC is lost, once until it has recovered.
@@ -160,13 +168,16 @@ impl WorkItem for Watch {
         if this.suspended.load(Relaxed) {
             return;
         }
-        let failure = this.failure();
-        if let Some(why) = failure {
+        let nic = &this.offload.nic;
+        if !nic.is_accused() {
+            this.examine();
+        }
+        if let Some(why) = nic.accusation() {
             this.tell(why);
         } else if !this.lost.load(Relaxed) {
             if this.looks.fetch_add(1, Relaxed) % LOOKS_PER_SETTING == 0 {
                 // Refused or lost: the next look finds out.
-                let _ = this.offload.nic.set_time();
+                let _ = nic.set_time();
             }
             return;
         }
@@ -243,9 +254,9 @@ impl Recovery {
         result.map(|_| ())
     }
 
-    /// Has the NIC reset.
+    /// Has the NIC reset, which doesn't do what it is told.
     pub(super) fn order(&self) {
-        self.0.lost.store(true, Relaxed);
+        self.0.offload.nic.accuse(Fault::Stuck);
         self.0.look();
     }
 
@@ -274,7 +285,7 @@ impl Health for Nic {
         register(c"error", reg::ERROR);
         register(c"error-info", reg::ERROR_INFO);
         dump.number(c"accused", self.is_accused().into());
-        dump.number(c"queues-stopped", self.queues_stopped.load(Relaxed));
+        dump.number(c"queues-stopped", self.faults.get(Fault::Stopped));
         dump.number(c"resets", self.generation().into());
     }
 }

@@ -11,7 +11,10 @@ use crate::{
 };
 use kernel::{
     prelude::*,
-    sync::{rcu, Arc},
+    sync::{
+        atomic::{Atomic, Relaxed},
+        rcu, Arc,
+    },
 };
 
 /// A connection's name: its slot in the table. It is given again; handles, which aren't for long, tell whose it is.
@@ -25,10 +28,26 @@ pub(super) struct Entry {
     pub(super) events: Arc<dyn Events>,
 }
 
+/// Whose a cookie and a handle are.
+pub(super) enum Whose<'a> {
+    /// This connection's.
+    Known(&'a Entry),
+    /// Those of a connection that is gone.
+    Late,
+    /// Nobody's: they never belonged together.
+    Nobody,
+}
+
+struct Slot {
+    entry: RcuSlot<Entry>,
+    /// Handle of the connection that was here before.
+    last: Atomic<u32>,
+}
+
 /// The connections. They are found without a lock; who finds one may find it for a grace period after it was taken out.
 #[pin_data]
 pub(super) struct Table {
-    slots: KVVec<RcuSlot<Entry>>,
+    slots: KVVec<Slot>,
     /// Cookies not in use. Has room for all.
     #[pin]
     free: BhSpinLock<KVVec<u32>>,
@@ -40,7 +59,11 @@ impl Table {
         let mut slots = KVVec::with_capacity(size as usize, GFP_KERNEL)?;
         let mut free = KVVec::with_capacity(size as usize, GFP_KERNEL)?;
         for cookie in (0..size).rev() {
-            slots.push(RcuSlot::new(), GFP_KERNEL)?;
+            let slot = Slot {
+                entry: RcuSlot::new(),
+                last: Atomic::new(0),
+            };
+            slots.push(slot, GFP_KERNEL)?;
             free.push(cookie, GFP_KERNEL)?;
         }
         Ok(pin_init!(Self {
@@ -66,28 +89,41 @@ impl Table {
     /// Makes a connection known by its cookie.
     pub(super) fn set(&self, cookie: Cookie, room: Reserved<Entry>, entry: Entry) {
         if let Some(slot) = self.slots.get(cookie.0 as usize) {
-            slot.fill(room, entry);
+            slot.entry.fill(room, entry);
         }
     }
 
-    /// Makes nobody known by the cookie; returns whether somebody was before.
-    pub(super) fn clear(&self, cookie: Cookie) -> bool {
-        let slot = self.slots.get(cookie.0 as usize);
-        slot.is_some_and(RcuSlot::clear)
+    /// Makes nobody known by the cookie, who had the handle `last`; returns whether somebody was before.
+    pub(super) fn clear(&self, cookie: Cookie, last: u32) -> bool {
+        let Some(slot) = self.slots.get(cookie.0 as usize) else {
+            return false;
+        };
+        // Who doesn't find the entry any more finds this.
+        slot.last.store(last, Relaxed);
+        slot.entry.clear()
     }
 
-    /// The connection of a cookie.
+    /// Whose `cookie` and `handle` are.
     #[inline]
-    pub(super) fn find<'a>(&'a self, cookie: u64, rcu: &'a impl RcuRead) -> Option<&'a Entry> {
-        self.slots.get(usize::try_from(cookie).ok()?)?.read(rcu)
+    pub(super) fn find<'a>(&'a self, cookie: u64, handle: u32, rcu: &'a impl RcuRead) -> Whose<'a> {
+        let index = usize::try_from(cookie).unwrap_or(usize::MAX);
+        let Some(slot) = self.slots.get(index) else {
+            return Whose::Nobody;
+        };
+        match slot.entry.read(rcu) {
+            Some(entry) if entry.connection.handle() == handle => Whose::Known(entry),
+            _ if handle != 0 && slot.last.load(Relaxed) == handle => Whose::Late,
+            _ => Whose::Nobody,
+        }
     }
 
     /// Calls `visit` with each connection and who is told of it; it may sleep.
     pub(super) fn for_each(&self, mut visit: impl FnMut(&PciConnection, &dyn Events)) {
-        for slot in self.slots.iter().filter(|slot| slot.is_filled()) {
+        for slot in self.slots.iter().filter(|slot| slot.entry.is_filled()) {
             let found = {
                 let rcu = rcu::read_lock();
-                slot.read(&rcu)
+                slot.entry
+                    .read(&rcu)
                     .map(|entry| (entry.connection.clone(), entry.events.clone()))
             };
             if let Some((connection, events)) = found {

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 //! What a NIC tells of a connection that it carries.
 
-use super::{message, PciConnection, Phase};
+use super::{convert, message, Fault, PciConnection, Phase, State};
 use crate::{
     driver::{device::Events, WORK},
     net::{
+        clock,
         context::{BhDisabled, HardIrq},
         device_abi as abi,
     },
 };
-use datapath::npu::Notification;
+use datapath::npu::{ConnectionConfig, Notification};
 use kernel::{
     pr_warn_once,
     prelude::*,
@@ -56,12 +57,13 @@ impl PciConnection {
         if state.phase == Phase::Gone {
             return false;
         }
-        let before = (state.rx_tail, state.tx_head);
+        // What can't be right is judged by who may wait, too.
         let moved = state
-            .progress(notification)
-            .is_ok_and(|(received, acked)| events.moved(received, acked, irq));
-        if !moved {
-            (state.rx_tail, state.tx_head) = before;
+            .known
+            .notification(notification)
+            .is_ok_and(|progress| events.moved(progress.received, progress.acknowledged, irq));
+        if moved {
+            state.known.advance(notification);
         }
         moved
     }
@@ -72,13 +74,16 @@ impl PciConnection {
         notification: &abi::Notification,
         bh: &BhDisabled,
     ) -> Result {
-        let (rx_bytes, tx_acked) = {
+        let progress = {
             let mut state = self.state.lock(bh);
             if state.phase == Phase::Gone {
                 return Ok(());
             }
+            let progress = state.known.notification(notification)?;
+            self.confirm(&state, notification.events)?;
+            state.known.advance(notification);
             state.told |= notification.waits;
-            state.progress(notification)?
+            progress
         };
         let waits = message::outcome(notification.waits);
         if !waits.is_empty() {
@@ -88,15 +93,14 @@ impl PciConnection {
             cookie: notification.cookie,
             context: self.context.number,
             events: message::happened(notification.events),
-            rx_bytes,
-            tx_acked,
+            rx_bytes: progress.received,
+            tx_acked: progress.acknowledged,
             report: message::report(notification),
         };
         if !told.is_empty() {
             events.notify(&told, bh);
         }
         match notification.kind {
-            abi::NOTIFY_DATA => {}
             abi::NOTIFY_PUNT => events.punt(message::punt(notification), bh),
             abi::NOTIFY_STOPPED => {
                 pr_warn_once!(
@@ -109,9 +113,63 @@ impl PciConnection {
                     let _ = queue.enqueue(self.clone());
                 }
             }
-            _ => return Err(EIO),
+            _ => {}
         }
         Ok(())
+    }
+
+    /// Ends of streams are believed if the record, which is written before, has them, too.
+    #[inline]
+    fn confirm(&self, state: &State, events: u16) -> Result {
+        const ENDS: [(u16, u32); 2] = [
+            (abi::EVENT_PEER_FIN, abi::CONN_PEER_FIN),
+            (abi::EVENT_FIN_ACKED, abi::CONN_FIN_ACKED),
+        ];
+        if events & (abi::EVENT_PEER_FIN | abi::EVENT_FIN_ACKED) == 0 {
+            return Ok(());
+        }
+        let record = self.read_record(state)?.ok_or(EIO)?;
+        let right = |(event, flag): &(u16, u32)| events & event == 0 || record.flags & flag != 0;
+        ENDS.iter().all(right).then_some(()).ok_or(EIO)
+    }
+
+    /// What the NIC answered of the connection, if that can be right.
+    pub(super) fn believed(
+        &self,
+        state: &State,
+        read: abi::ConnectionRead,
+    ) -> Option<abi::ConnectionRead> {
+        let own = read.connection.cookie == u64::from(self.cookie.0);
+        let right = own && state.known.state(&read.connection).is_ok();
+        if !right {
+            self.offload.nic.accuse(Fault::Answers);
+        }
+        right.then_some(read)
+    }
+
+    /// The record, once there is one. `EIO` if none can be right.
+    pub(super) fn read_record(&self, state: &State) -> Result<Option<abi::RecordCopy>> {
+        let now = clock::now_us();
+        let (record, wrong) = self.record.read(|record| {
+            let told = convert::recorded(record);
+            state.known.record(record, &told, now)
+        });
+        // What was written before a reset is no fault of what came after.
+        if wrong && !self.is_abandoned() {
+            self.offload.nic.accuse(Fault::Records);
+        }
+        if wrong && record.is_none() {
+            return Err(EIO);
+        }
+        Ok(record)
+    }
+
+    /// The state as it was installed, with what the record has in place of it. Errors as of [`read_record`](Self::read_record).
+    pub(super) fn recorded(&self, state: &State) -> Result<ConnectionConfig> {
+        let record = self.read_record(state)?;
+        Ok(record.map_or(state.config, |record| {
+            convert::with_record(&state.config, &record)
+        }))
     }
 
     /// Waits until nothing is told any more; what is gone isn't told anew.

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: GPL-2.0
+//! What the control plane and the program ask of a connection.
+
+use super::{convert, message, PciConnection, PciHold, State};
+use crate::{
+    driver::device::{Hold, Marks, OffloadedConnection},
+    net::{device_abi as abi, dst::Dst, errno::EALREADY},
+};
+use datapath::{
+    npu::{config::Path, proto::Timers, state::ConnectionCounters, ConnectionConfig, HostControl},
+    units::{Bytes, Micros},
+};
+use kernel::prelude::*;
+
+impl OffloadedConnection for PciConnection {
+    fn post(&self, request: &HostControl) -> Result {
+        self.change(|state| {
+            let (tx_tail, rx_head) = state.known.post(request)?;
+            let flags = message::post_flags(request.commands);
+            Ok(abi::post_command(self.handle, flags, tx_tail, rx_head))
+        })
+    }
+
+    fn set_cwnd(&self, cwnd: Bytes) {
+        let _ = self.change(|state| {
+            state.config.cwnd = cwnd;
+            let value = u64::from(cwnd.0);
+            Ok(abi::value_command(
+                abi::COMMAND_SET_CWND,
+                self.handle,
+                0,
+                value,
+            ))
+        });
+    }
+
+    fn set_nodelay(&self, on: bool) {
+        let _ = self.change(|state| {
+            state.config.nodelay = on;
+            Ok(self.mode_command(state))
+        });
+    }
+
+    fn set_cork(&self, on: bool) {
+        let _ = self.change(|state| {
+            state.config.cork = on;
+            Ok(self.mode_command(state))
+        });
+    }
+
+    fn set_marks(&self, _marks: Marks) {
+        // They don't leave the host.
+    }
+
+    fn set_path(&self, path: &Path, _dst: Option<Dst>) -> Result {
+        self.change(|state| {
+            if path.mss == 0 || u32::from(path.mss) > datapath::npu::config::MAX_TX.0 {
+                return Err(EINVAL);
+            }
+            let raw = convert::path(path).ok_or(EINVAL)?;
+            state.config.path = *path;
+            Ok(abi::path_command(self.handle, raw))
+        })
+    }
+
+    fn send_reset(&self) {
+        let _ = self.change(|_| Ok(abi::value_command(abi::COMMAND_RESET, self.handle, 0, 0)));
+    }
+
+    fn timers(&self) -> Option<Timers> {
+        let record = self.while_there(|state| self.read_record(state).ok().flatten())?;
+        self.watch(record.waits);
+        let waits = |bit| record.waits & bit != 0;
+        Some(Timers {
+            retransmit: waits(abi::WAIT_IN_FLIGHT).then_some(Micros(record.rto_base)),
+            // The NIC acknowledges by itself.
+            delayed_ack: None,
+            persist: waits(abi::WAIT_PERSIST),
+        })
+    }
+
+    fn config(&self) -> Option<ConnectionConfig> {
+        self.while_there(|state| self.recorded(state).ok())
+    }
+
+    fn counters(&self) -> Option<ConnectionCounters> {
+        self.while_there(|_| Some(convert::counters(&self.record.counters())))
+    }
+
+    fn remove(&self) -> Option<ConnectionConfig> {
+        let config = self.take_off(false).ok()?;
+        self.offload.released();
+        config
+    }
+
+    fn remove_and_hold(&self) -> Result<(ConnectionConfig, KBox<dyn Hold>)> {
+        let hold = KBox::new_uninit(GFP_KERNEL)?;
+        let config = self.take_off(true)?;
+        let hold = hold.write(PciHold::new(
+            self.offload.clone(),
+            self.handle,
+            self.generation,
+        ));
+        Ok((config.ok_or(EIO)?, hold))
+    }
+}
+
+impl PciConnection {
+    /// Has the NIC tell anew what the connection waits for, unless all that it has told is among `waits`, for which a timer
+    /// is set anyway.
+    fn watch(&self, waits: u8) {
+        let _ = self.change(|state| {
+            if state.told & !waits == 0 {
+                return Err(EALREADY.into());
+            }
+            state.told = 0;
+            Ok(abi::value_command(abi::COMMAND_WATCH, self.handle, 0, 0))
+        });
+    }
+
+    fn mode_command(&self, state: &State) -> abi::Command {
+        let mut flags = 0;
+        if state.config.nodelay {
+            flags |= abi::CONN_NODELAY;
+        }
+        if state.config.cork {
+            flags |= abi::CONN_CORK;
+        }
+        abi::value_command(abi::COMMAND_SET_MODE, self.handle, flags as u8, 0)
+    }
+}
