@@ -249,7 +249,7 @@ def groups(args):
         "tools": (Cargo, [["make", "-C", "userspace-tools", f"TARGET_DIR={OUT}/cargo/tools", "--no-print-directory",
                            "check"]]),
         "selftests": (Ktap, selftests(args.kernel, "selftests", 4200, args.patterns, FEWER)),
-        "faults": (Ktap, [in_vm(args.kernel, "faults", 1200, "--nic", "--outside", "/payload/selftests/faults.sh 12")]),
+        "faults": (Ktap, [in_vm(args.kernel, "faults", 1200, "--nic", "--outside", "/payload/selftests/faults.sh 6")]),
         "full": (Ktap, [in_vm(args.kernel, "full", 600, "--nic-pair", "--nic-options=--connections=100",
                               PCI + "/payload/selftests/crowd.sh toe toe 'table_full*'")]),
         "pci": (Ktap, selftests(args.kernel, "pci", 4200, args.patterns or PCI_SOME, PCI, "--nic-pair")),
