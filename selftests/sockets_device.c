@@ -300,7 +300,7 @@ TEST(device_removed__while_closing)
  * Whether a small segment waits for more. TCP sends it after 200 ms all the
  * same, which a busy machine may take to get here: one of several will do.
  */
-static int is_corked(const struct net_pair *pair)
+static bool is_corked(const struct net_pair *pair)
 {
 	int unsent = 0;
 

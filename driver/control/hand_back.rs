@@ -24,7 +24,7 @@ use crate::{
 };
 use datapath::{
     npu::{
-        config::{Fin, MAX_RING},
+        config::{Fin, MAX_RING, MAX_WINDOW},
         ConnectionConfig,
     },
     units::{Bytes, Micros},
@@ -39,8 +39,6 @@ use kernel::{
     },
 };
 
-/// The largest window that a header can offer (RFC 7323, section 2.3), in bytes.
-const MAX_WINDOW: u32 = 65535 << 14;
 /// The longest round-trip time that is believed.
 const MAX_RTT: Micros = Micros::from_millis(120_000);
 
@@ -173,8 +171,8 @@ impl Connection {
         let micros = |time: Micros| time.min(MAX_RTT).0 as u32;
         Resumption {
             snd_una: config.send.una.get(),
-            snd_wnd: config.send.wnd.0.min(MAX_WINDOW),
-            max_window: config.send.max_wnd.0.min(MAX_WINDOW),
+            snd_wnd: config.send.wnd.0.min(MAX_WINDOW.0),
+            max_window: config.send.max_wnd.0.min(MAX_WINDOW.0),
             snd_wl1: config.send.wl1.get(),
             rcv_nxt: config.receive.nxt.get(),
             // A window that was offered and for which there is no room was none.
@@ -182,7 +180,7 @@ impl Connection {
             ts_recent: config.timestamps.map_or(0, |ts| ts.recent.0),
             srtt_us: micros(config.rtt.srtt),
             rttvar_us: micros(config.rtt.rttvar),
-            cwnd: config.cwnd.0.min(MAX_WINDOW) / mss,
+            cwnd: config.cwnd.0.min(MAX_WINDOW.0) / mss,
             // One that no window reaches is none.
             ssthresh: (ssthresh <= MAX_RING).then_some(ssthresh.0 / mss),
             state: state.number(),

@@ -11,6 +11,8 @@ use crate::wire::FourTuple;
 pub const MIN_RING: Bytes = Bytes(4 << 10);
 /// Largest payload ring.
 pub const MAX_RING: Bytes = Bytes(16 << 20);
+/// The largest window that a header can offer (RFC 7323, section 2.3).
+pub const MAX_WINDOW: Bytes = Bytes(65535 << 14);
 /// Largest payload handed to the device at once: what fits an IPv4 packet with all headers.
 pub const MAX_TX: Bytes = Bytes(65535 - 40 - 60);
 

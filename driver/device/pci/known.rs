@@ -5,14 +5,16 @@
 
 use crate::net::device_abi::{self as abi, ConnectionState, Notification, RecordCopy};
 use datapath::{
-    npu::{config::Fin, meta::Command, ConnectionConfig, HostControl},
+    npu::{
+        config::{Fin, MAX_WINDOW},
+        meta::Command,
+        ConnectionConfig, HostControl,
+    },
     units::{Bytes, SeqNum},
     wire::tcp::Flags,
 };
 use kernel::prelude::*;
 
-/// The largest window that a header can offer (RFC 7323, section 2.3), in bytes.
-const MAX_WINDOW: u32 = 65535 << 14;
 /// How far the NIC's clock may be ahead of the host's, in microseconds.
 const CLOCK_SLACK_US: u64 = 10_000_000;
 
@@ -145,7 +147,7 @@ impl Known {
         let end = self.received + Bytes(told.rx_tail.wrapping_add(1));
         let behind = end.get().wrapping_sub(punt.rcv_nxt);
         let punted = flags.has(Flags::SYN) || flags.has(Flags::RST) || !flags.has(Flags::ACK);
-        check(punted && behind <= self.rx_size + 1 && punt.rcv_wnd <= MAX_WINDOW)
+        check(punted && behind <= self.rx_size + 1 && punt.rcv_wnd <= MAX_WINDOW.0)
     }
 
     /// The NIC is where a notification says, which was found right.
@@ -188,9 +190,9 @@ impl Known {
                 && state.snd_nxt.wrapping_sub(state.snd_una) <= sent,
         )?;
         check(
-            state.snd_wnd <= MAX_WINDOW
-                && state.snd_max_wnd <= MAX_WINDOW
-                && state.rcv_wnd <= MAX_WINDOW,
+            state.snd_wnd <= MAX_WINDOW.0
+                && state.snd_max_wnd <= MAX_WINDOW.0
+                && state.rcv_wnd <= MAX_WINDOW.0,
         )
     }
 
