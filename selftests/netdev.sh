@@ -327,6 +327,12 @@ reopenings() {
 	ethtool_of -L combined 1 && ethtool_of -G rx 128 && sleep 0.2 && ethtool_of -L combined 2 && ethtool_of -G rx 512
 }
 
+# sent_while_reopened: what the stack was given while the netdev couldn't send it sends afterwards, or drops
+sent_while_reopened() {
+	# shellcheck disable=SC2016	# by the other shell
+	in_server ./drain 10.77.0.2 bash -c 'for i in {1..60}; do ethtool -G "$0" tx "$((128 << i % 2))" || exit; done' "$LINK"
+}
+
 # server_pci: the PCI device of the server's NIC
 server_pci() {
 	basename "$(in_server readlink "/sys/class/net/$LINK/device")"
@@ -387,6 +393,7 @@ ktap_test promiscuous flag promisc to_nobody
 ktap_test self_test_online self_test online
 ktap_test self_test_offline self_test offline
 ktap_test reopened_in_mid_transfer undisturbed reopenings
+ktap_test sent_while_reopened sent_while_reopened
 ktap_test self_test_in_mid_transfer_online undisturbed ethtool_of -t online
 ktap_test self_test_in_mid_transfer_offline goes_on ethtool_of -t offline
 ktap_test rebind_idle rebind_idle

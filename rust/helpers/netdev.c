@@ -68,9 +68,10 @@ void toe_helper_netdev_napi_disable(struct net_device *dev)
 		napi_disable(&priv->poll[i].napi);
 }
 
-void toe_helper_netdev_start_queues(struct net_device *dev)
+void toe_helper_netdev_wake_queues(struct net_device *dev)
 {
-	netif_tx_start_all_queues(dev);
+	/* Not just start: packets may wait in a queueing discipline that nobody else would run. */
+	netif_tx_wake_all_queues(dev);
 }
 
 void toe_helper_netdev_tx_disable(struct net_device *dev)

@@ -63,7 +63,7 @@ struct net_device *toe_helper_netdev_alloc(struct device *parent, const void *ow
 const void *toe_helper_netdev_owner(const struct net_device *dev);
 void toe_helper_netdev_napi_enable(struct net_device *dev);
 void toe_helper_netdev_napi_disable(struct net_device *dev);
-void toe_helper_netdev_start_queues(struct net_device *dev);
+void toe_helper_netdev_wake_queues(struct net_device *dev);
 void toe_helper_netdev_tx_disable(struct net_device *dev);
 void toe_helper_netdev_stop_queue(struct net_device *dev, u16 queue);
 void toe_helper_netdev_wake_queue(struct net_device *dev, u16 queue);

@@ -50,7 +50,7 @@ impl<T: Driver> Netdev<T> {
         // SAFETY: Valid by the type's invariants. Polling is disabled: it is enabled here only, as `polled` says.
         unsafe {
             b::toe_helper_netdev_napi_enable(self.as_ptr());
-            b::toe_helper_netdev_start_queues(self.as_ptr());
+            b::toe_helper_netdev_wake_queues(self.as_ptr());
         }
         self.polled.store(true, Relaxed);
         for poll in 0..self.polls {
