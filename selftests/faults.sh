@@ -15,7 +15,7 @@ shift
 faults=("$@")
 [ "${#faults[@]}" -gt 0 ] || faults=(hang gone nonsense)
 # Small pieces, for the transfer to last longer than until the fault.
-TRANSFER=(-n 24M -w 2000 -r 2000 -t 240)
+TRANSFER=(-n 32M -w 2000 -r 2000 -t 240)
 
 # resets: of the NIC by its driver
 resets() {
@@ -81,7 +81,7 @@ survives() {
 		end_here client "${options[@]}" &
 		here=$!
 	fi
-	until_true more_offloaded_than "$NIC_NS" "$offloaded" && some_time 999 && nic_command 0 "$command" || status=1
+	until_true more_offloaded_than "$NIC_NS" "$offloaded" && some_time 799 && nic_command 0 "$command" || status=1
 	if [ "$fault" = gone ]; then
 		sleep "$((RANDOM % 3 + 1))"
 		nic_command 0 resume || status=1

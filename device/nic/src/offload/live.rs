@@ -250,12 +250,10 @@ impl News {
         host.nonsense.strike(|random| {
             let mut nonsense = copy;
             nonsense.garble(random);
-            told = write_copy(
-                &host.memory,
-                address,
-                self.version.wrapping_add(1),
-                &nonsense,
-            );
+            let version = self.version.wrapping_add(1);
+            told = write_copy(&host.memory, address, version, &nonsense);
+            // The next true copy replaces it, and is not to be taken for the same one while it does.
+            self.version = version.wrapping_add(1);
         });
         told?;
         let counters = counters(self.state.post.counters());
