@@ -65,9 +65,9 @@ profile: payload $(call NEEDS,$(DEVICE)) ## where the kernel's instructions go f
 		cat /proc/kallsyms >/out/kallsyms'
 	scripts/profile.py out/profile out/kallsyms --operations $(if $(filter rpc_64,$(WORKLOAD)),40000,20000)
 
-demo: payload $(call NEEDS,$(DEVICE)) ## Redis, memcached and nginx over AF_TOE (DEVICE=pci: over the TOE NIC); out/demo.json
-	scripts/vm --name demo $(VM_$(DEVICE)) \
-		'TOE_DEVICE=$(or $(DEVICE),soft) /payload/selftests/demo/run.sh'
+demo: DEVICE ?= pci
+demo: payload device ## Redis, memcached and nginx over the TOE NIC (DEVICE=soft: over the host's own data-path); out/demo.json
+	scripts/vm --name demo $(VM_$(DEVICE)) 'TOE_DEVICE=$(DEVICE) /payload/selftests/demo/run.sh'
 
 demo-wire: payload device ## the same with AF_TOE at both ends: two virtual machines, their NICs joined by a wire; out/demo-wire.json
 	scripts/vm --name demo-wire --nic --outside-vm 'cd /payload/selftests && . lib/topology.sh && nic_ready && \
