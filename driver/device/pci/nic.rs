@@ -221,9 +221,8 @@ impl Nic {
     #[cold]
     pub(super) fn accuse(&self, fault: Fault) {
         self.faults.count(fault);
-        if self.accused.cmpxchg(0, 1 + fault as u32, Relaxed).is_ok() {
-            pr_warn_once!("a NIC is to be reset: {fault:?}\n");
-        }
+        // The first one stays.
+        let _ = self.accused.cmpxchg(0, 1 + fault as u32, Relaxed);
     }
 
     /// What is wrong with the NIC, if anything is.

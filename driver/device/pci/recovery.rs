@@ -23,6 +23,7 @@ use kernel::{
     impl_has_work, new_mutex, new_work,
     prelude::*,
     sync::{
+        aref::ARef,
         atomic::{Atomic, Relaxed},
         Arc, Mutex,
     },
@@ -48,6 +49,7 @@ impl Expire for Clock {
 /// What is done where that may sleep.
 #[pin_data]
 pub(super) struct Watch {
+    dev: ARef<Device>,
     offload: Arc<Offload>,
     looks: Atomic<u32>,
     /// The NIC is known to be lost.
@@ -106,6 +108,7 @@ impl Watch {
         if self.told.xchg(true, Relaxed) {
             return;
         }
+        dev_warn!(self.dev, "NIC is reset: {why}\n");
         if let Some(health) = &*self.health.lock() {
             health.failed(why);
         }
@@ -198,6 +201,7 @@ impl Recovery {
         // Without it the NIC is recovered no less.
         let health = Reporter::new(dev, offload.nic.clone()).ok();
         let watch = pin_init!(Watch {
+            dev: (&**dev).into(),
             offload,
             health <- new_mutex!(health, "Watch::health"),
             told: Atomic::new(false),

@@ -4,7 +4,7 @@
 use super::{convert, message, PciConnection, PciHold, State};
 use crate::{
     driver::device::{Hold, Marks, OffloadedConnection},
-    net::{device_abi as abi, dst::Dst, errno::EALREADY},
+    net::{clock, device_abi as abi, dst::Dst, errno::EALREADY},
 };
 use datapath::{
     npu::{config::Path, proto::Timers, state::ConnectionCounters, ConnectionConfig, HostControl},
@@ -71,8 +71,10 @@ impl OffloadedConnection for PciConnection {
         let record = self.while_there(|state| self.read_record(state).ok().flatten())?;
         self.watch(record.waits);
         let waits = |bit| record.waits & bit != 0;
+        // The NIC's clock is ahead of that of a machine that was stopped meanwhile.
+        let base = record.rto_base.min(clock::now_us());
         Some(Timers {
-            retransmit: waits(abi::WAIT_IN_FLIGHT).then_some(Micros(record.rto_base)),
+            retransmit: waits(abi::WAIT_IN_FLIGHT).then_some(Micros(base)),
             // The NIC acknowledges by itself.
             delayed_ack: None,
             persist: waits(abi::WAIT_PERSIST),

@@ -5,7 +5,6 @@ use super::{convert, message, Fault, PciConnection, Phase, State};
 use crate::{
     driver::{device::Events, WORK},
     net::{
-        clock,
         context::{BhDisabled, HardIrq},
         device_abi as abi,
     },
@@ -149,10 +148,9 @@ impl PciConnection {
 
     /// The record, once there is one. `EIO` if none can be right.
     pub(super) fn read_record(&self, state: &State) -> Result<Option<abi::RecordCopy>> {
-        let now = clock::now_us();
         let (record, wrong) = self.record.read(|record| {
             let told = convert::recorded(record);
-            state.known.record(record, &told, now)
+            state.known.record(record, &told)
         });
         // What was written before a reset is no fault of what came after.
         if wrong && !self.is_abandoned() {
