@@ -356,6 +356,8 @@ TEST(listen__close_resets_unaccepted)
 	int listener = net_listener(4), client = net_connect(listener);
 	char byte;
 
+	/* In the queue: closed in the middle of a handshake, TCP may answer nothing. */
+	EXPECT_EQ(POLLIN, net_poll(listener, POLLIN, 10000));
 	close(listener);
 	EXPECT_EQ(POLLIN, net_poll(client, POLLIN, 10000) & POLLIN);
 	EXPECT_FAIL(ECONNRESET, recv(client, &byte, 1, 0));

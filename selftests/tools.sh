@@ -29,7 +29,7 @@ fails() {
 dev_add_show_del() {
 	in_server toetool dev add "$LINK" && in_server toetool dev add lo &&
 		json '[.[].ifname] == ["lo", "toe0"]' toetool dev show &&
-		json '.[0].kind == "soft" and .[0].datapath == "npu" and .[0].connections == 0' toetool dev show "$LINK" &&
+		json '.[0].kind == env.TOE_DEVICE and .[0].datapath == "npu" and .[0].connections == 0' toetool dev show "$LINK" &&
 		in_server toetool dev del lo &&
 		json '[.[].ifname] == ["toe0"]' toetool dev show
 }
@@ -137,6 +137,8 @@ many() {
 # A capture has the segments of offloaded connections, both ways.
 conn_captured() {
 	local capture pid
+	# What a NIC carries its host doesn't see.
+	[ "$TOE_DEVICE" != pci ] || return "$KTAP_SKIP"
 	capture=$(mktemp)
 	ends toe tcp 4 || return
 	in_server tcpdump -i "$LINK" -n -l --immediate-mode tcp >"$capture" 2>"$capture.log" &

@@ -61,7 +61,7 @@ nic_take() {
 	ip link set "$1" netns "$2" name "$LINK" &&
 		ip -n "$2" link set "$LINK" mtu "$3" &&
 		ip netns exec "$2" ethtool -K "$LINK" tso on gso on gro on >/dev/null &&
-		ip netns exec "$2" toetool dev del "$LINK"
+		ip netns exec "$2" toetool dev del "$LINK" --force
 }
 
 # nic_give_back NAMESPACE NUMBER: if the link's end there is a NIC's, it leaves the namespace
