@@ -141,7 +141,8 @@ conn_captured() {
 	[ "$TOE_DEVICE" != pci ] || return "$KTAP_SKIP"
 	capture=$(mktemp)
 	ends toe tcp 4 || return
-	in_server tcpdump -i "$LINK" -n -l --immediate-mode tcp >"$capture" 2>"$capture.log" &
+	# By itself, for it to be what is killed.
+	ip netns exec "$SERVER_NS" tcpdump -i "$LINK" -n -l --immediate-mode tcp >"$capture" 2>"$capture.log" &
 	pid=$!
 	until_true grep -q listening "$capture.log" && ./transfer -n 1M &&
 		until_true many '> 10.77.0.1.*length [1-9]' "$capture" && until_true many '10.77.0.1.* > .*length [1-9]' "$capture"
