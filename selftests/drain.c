@@ -7,9 +7,11 @@
 #include <arpa/inet.h>
 #include <err.h>
 #include <linux/sockios.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -67,6 +69,8 @@ int main(int argc, char **argv)
 	if (pid < 0)
 		err(1, "fork");
 	if (!pid) {
+		/* It ends with us, if packets stay. */
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		execvp(argv[2], argv + 2);
 		err(1, "%s", argv[2]);
 	}

@@ -56,7 +56,8 @@ millionths() {
 }
 
 # nic_take NETDEV NAMESPACE MTU: the NIC's netdev is the link's end in the namespace,
-# as it was at first, and no device
+# as it was at first, and no device. By force: connections may be on their way back
+# from the device it was in its last namespace.
 nic_take() {
 	ip link set "$1" netns "$2" name "$LINK" &&
 		ip -n "$2" link set "$LINK" mtu "$3" &&
