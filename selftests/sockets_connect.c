@@ -356,10 +356,11 @@ TEST(listen__close_resets_unaccepted)
 	int listener = net_listener(4), client = net_connect(listener);
 	char byte;
 
-	/* In the queue: closed in the middle of a handshake, TCP may answer nothing. */
+	/* In the queue: no reset is sent for a handshake that ends while the listener is being closed. */
 	EXPECT_EQ(POLLIN, net_poll(listener, POLLIN, 10000));
 	close(listener);
-	EXPECT_EQ(POLLIN, net_poll(client, POLLIN, 10000) & POLLIN);
+	/* The error is there before the end of the stream: POLLERR may come without POLLIN. */
+	EXPECT_TRUE(net_poll(client, POLLIN, 10000) & POLLERR);
 	EXPECT_FAIL(ECONNRESET, recv(client, &byte, 1, 0));
 }
 
