@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # crowd.sh SERVER CLIENT [PATTERN...]: many connections at once (TOE_TEST_CROWD of
-# them), and more than the device can carry. The latter takes a device that can't
-# carry many: scripts/vm --nic-options '--connections 100'.
+# them), and more than the device can carry or be told at once. The latter takes a
+# small one: scripts/vm --nic-options '--connections=300 --entries=64'.
 # shellcheck disable=SC2317	# ktap_test calls the functions
 
 cd "$(dirname "$0")" || exit 1
@@ -148,9 +148,33 @@ full() {
 		crowd close $((room + more)) && finish
 }
 
+# crowded: whether each device was told more at once than its rings have room for
+crowded() {
+	local ns
+	for ns in $(offloading); do
+		[ "$(counters "$ns" event waited-commands)" -gt 0 ] || return
+	done
+}
+
+# All are told of at once, and nothing is lost.
+rings_full() {
+	local round count
+	topo_up 1500 && ends "$server" "$client" 4 || return
+	count=$(of_device max_connections "$CLIENT_NS")
+	[ "$count" -le 1000 ] || { echo "$count are too many to be had quickly"; return 1; }
+	begin && all_offloaded "$count" crowd open "$count" || return
+	for round in {1..20}; do
+		moved $((1000 * count)) crowd echo 1000 || return
+		crowded && crowd close "$count" && finish && return
+	done
+	echo "in $round rounds there was always room: the device is too fast"
+	return 4
+}
+
 ktap_test "at_once_$many" at_once 4
 ktap_test table_full full 4
 ktap_test table_full_ipv6 full 6
+ktap_test rings_full rings_full
 
 ktap_run "$@"
 status=$?

@@ -47,6 +47,9 @@ struct Options {
     /// Most connections offloaded at once.
     #[arg(long, default_value_t = Config::default().connections)]
     connections: u32,
+    /// Most entries of a ring.
+    #[arg(long, default_value_t = Config::default().entries)]
+    entries: u32,
     /// What runs the data-path: 'inline', on one thread, or 'pipelined' with any of ',pre=N,post=N,dma=N,groups=N': how many
     /// threads for pre-processing, post-processing and DMA (may be 0), and flow-groups, each with two threads.
     #[arg(long, default_value_t)]
@@ -107,6 +110,7 @@ fn run(options: &Options) -> Result<()> {
         contexts: options.contexts,
         pairs: options.pairs,
         connections: options.connections,
+        entries: options.entries,
         mac: options.mac,
         stages: options.stages,
         ..Config::default()

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! A connection that a NIC carries.
 
+mod orders;
 mod requests;
 mod told;
 
@@ -34,8 +35,11 @@ use kernel::{
     impl_has_work, new_work,
     prelude::*,
     sync::{atomic::Atomic, rcu, Arc},
+    time::{delay::fsleep, Delta},
     workqueue::{Work, WorkItem},
 };
+
+use orders::Orders;
 
 /// A connection.
 #[pin_data]
@@ -64,6 +68,7 @@ struct State {
     known: Known,
     /// What the NIC has told that the connection waits for, and was not asked to tell anew.
     told: u8,
+    orders: Orders,
     phase: Phase,
 }
 
@@ -125,6 +130,7 @@ impl PciConnection {
                         config,
                         known: Known::new(&config),
                         told: 0,
+                        orders: Orders::default(),
                         phase: Phase::Live,
                     },
                     "PciConnection::state"
@@ -207,26 +213,6 @@ impl PciConnection {
         }
     }
 
-    /// Has the NIC execute a command.
-    #[inline]
-    fn command(&self, command: &abi::Command, bh: &BhDisabled) {
-        self.context.submit(command, bh);
-    }
-
-    /// Does `change` to the state of the connection while it is carried, and has the NIC execute the command it returns.
-    #[inline]
-    fn change(&self, change: impl FnOnce(&mut State) -> Result<abi::Command>) -> Result {
-        let bh = BhDisabled::new();
-        let mut state = self.state.lock(&bh);
-        if state.phase != Phase::Live || self.is_abandoned() {
-            return Err(ENOTCONN.into());
-        }
-        let command = change(&mut state)?;
-        // Under the lock: positions must not go back.
-        self.command(&command, &bh);
-        Ok(())
-    }
-
     /// Takes the connection off the NIC; returns its last state, if that is known. The NIC goes on to hold what arrives
     /// if `hold` is set, which the caller ends. `ENOTCONN` if it was taken off before.
     fn take_off(&self, hold: bool) -> Result<Option<ConnectionConfig>> {
@@ -238,6 +224,7 @@ impl PciConnection {
             }
             state.phase = Phase::Leaving;
         }
+        self.wait_until_ordered();
         let abandoned = self.is_abandoned();
         let removed = if abandoned || self.offload.nic.is_accused() {
             Err(Failure::Lost)
@@ -290,6 +277,15 @@ impl PciConnection {
             }
         };
         Ok(last)
+    }
+
+    /// Waits until the NIC has been given all orders: what it does last is to be what it was told last. By itself, as the
+    /// netdev that is polled for may be down.
+    fn wait_until_ordered(&self) {
+        const STEP_US: i64 = 200;
+        while !self.go_on(&BhDisabled::new()) && !self.offload.nic.is_accused() {
+            fsleep(Delta::from_micros(STEP_US));
+        }
     }
 
     /// Whether the NIC was reset since, and knows nothing of the connection any more.

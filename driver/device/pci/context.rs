@@ -2,11 +2,13 @@
 //! Contexts: the queues by which connections are told what to do, and tell what happened.
 
 use super::{
+    commands::Commands,
+    device::Offload,
     fault::Fault,
     nic::Nic,
-    queue::{Status, Submission},
+    queue::Status,
     registers::{Bell, QueueNumber},
-    table::{Entry, Table, Whose},
+    table::{Cookie, Entry, Table, Whose},
     Request,
 };
 use crate::{
@@ -21,9 +23,8 @@ use crate::{
 use kernel::{
     device::{Bound, Device},
     prelude::*,
-    processor::cpu_relax,
     sync::{
-        atomic::{Acquire, Atomic, Release},
+        atomic::{Acquire, Atomic, Relaxed, Release},
         Arc,
     },
 };
@@ -39,6 +40,8 @@ pub(super) struct Context {
     status: Status,
     #[pin]
     commands: BhSpinLock<Commands>,
+    /// Connections wait for room for commands.
+    crowded: Atomic<bool>,
     /// The next notification; whoever takes notifications in has it locked, before all other locks.
     #[pin]
     head: BhSpinLock<u32>,
@@ -47,20 +50,13 @@ pub(super) struct Context {
     counters: Counters,
 }
 
-/// What the device is told.
-struct Commands {
-    sq: Submission<Command>,
-    /// How far the device was at the last look, if something was left to be done, and since when, in microseconds.
-    left: Option<(u32, u64)>,
-}
-
 /// What a context counts.
 struct Counters {
     notifications: Counter,
     /// Of connections that are gone.
     stale: Counter,
-    /// Commands for which there was no room.
-    lost: Counter,
+    /// Commands for which there was no room at first.
+    waited: Counter,
 }
 
 /// Reads a counter of a context.
@@ -74,7 +70,7 @@ pub(super) const COUNTERS: [(&str, Get); 3] = [
     ("stale-notifications", |context| {
         context.counters.stale.get()
     }),
-    ("lost-commands", |context| context.counters.lost.get()),
+    ("waited-commands", |context| context.counters.waited.get()),
 ];
 
 impl Context {
@@ -83,9 +79,6 @@ impl Context {
 
     /// Most notifications taken in by an interrupt.
     const AT_ONCE: u32 = 4;
-
-    /// How long the device may execute nothing of what it was told, in microseconds.
-    const PATIENCE_US: u64 = 1_000_000;
 
     /// The context `number`, which interrupts by `vector`. It is the device's after [`open`](Self::open) only.
     pub(super) fn new(
@@ -96,10 +89,7 @@ impl Context {
     ) -> Result<Arc<Self>> {
         let queue = nic.context_queue(number);
         let entries = |wanted: u32| wanted.min(nic.limits.entries);
-        let commands = Commands {
-            sq: Submission::new(dev, entries(Self::SQ_ENTRIES))?,
-            left: None,
-        };
+        let commands = Commands::new(dev, entries(Self::SQ_ENTRIES), Offload::most(&nic))?;
         let cq = Ring::new(dev, entries(Self::CQ_ENTRIES))?;
         Arc::pin_init(
             try_pin_init!(Self {
@@ -110,12 +100,13 @@ impl Context {
                 cq,
                 status: Status::new(dev)?,
                 commands <- new_bh_spinlock!(commands, "Context::commands"),
+                crowded: Atomic::new(false),
                 head <- new_bh_spinlock!(0, "Context::head"),
                 rounds: Atomic::new(0),
                 counters: Counters {
                     notifications: Counter::new(),
                     stale: Counter::new(),
-                    lost: Counter::new(),
+                    waited: Counter::new(),
                 },
             }? Error),
             GFP_KERNEL,
@@ -132,8 +123,8 @@ impl Context {
             *head = 0;
             drop(head);
             let mut commands = self.commands.lock(&bh);
-            commands.sq.clear();
-            commands.left = None;
+            commands.clear();
+            self.crowded.store(false, Relaxed);
             self.status.clear();
             ContextSetup {
                 sq: commands.sq.ring().address(),
@@ -147,6 +138,7 @@ impl Context {
             }
         };
         registers.ring(self.queue, Bell::SubmissionTail, 0);
+        registers.ring(self.queue, Bell::SubmissionArm, Commands::NO_INTERRUPT);
         registers.ring(self.queue, Bell::CompletionHead, 0);
         registers.ring(self.queue, Bell::CompletionArm, 0);
         self.nic.execute_with(
@@ -160,60 +152,90 @@ impl Context {
         Ok(())
     }
 
-    /// Has the device execute a command.
+    /// Has the device execute a command of the connection with this cookie. If there is no room this returns `false`, and the
+    /// connection is told to go on when there is.
     #[inline]
-    pub(super) fn submit(&self, command: &Command, bh: &BhDisabled) {
-        let sq = &mut self.commands.lock(bh).sq;
-        if sq.room() == 0 && !self.make_room(sq) {
-            // Nobody gives the command again: the connection comes off the device, which is reset.
-            self.counters.lost.add(1);
-            return;
+    pub(super) fn submit(&self, command: &Command, cookie: Cookie, bh: &BhDisabled) -> bool {
+        let commands = &mut *self.commands.lock(bh);
+        if commands.sq.room() == 0 && !self.make_room(commands, cookie) {
+            return false;
         }
-        sq.push(command);
-        if !sq.submit(&self.nic.registers, self.queue, &self.status) {
+        commands.sq.push(command);
+        if !(commands.sq).submit(&self.nic.registers, self.queue, &self.status) {
             self.nic.accuse(Fault::Heads);
         }
+        true
     }
 
     /// Looks whether the device, which answers, goes on with what it was told.
     pub(super) fn look(&self) {
         let bh = BhDisabled::new();
         let mut commands = self.commands.lock(&bh);
-        if let Err(fault) = self.advance(&mut commands.sq) {
-            return self.nic.accuse(fault);
-        }
-        let (head, now) = (commands.sq.head(), clock::now_us());
-        let since = match commands.left {
-            Some((before, since)) if before == head => since,
-            _ => now,
-        };
-        if now - since > Self::PATIENCE_US {
+        if self.advance(&mut commands) && commands.is_stuck(clock::now_us()) {
             self.nic.accuse(Fault::Stuck);
         }
-        commands.left = (commands.sq.tail() != head).then_some((head, since));
     }
 
-    /// Takes in how far the device is with commands.
-    fn advance(&self, commands: &mut Submission<Command>) -> Result<(), Fault> {
-        if self.status.stopped() {
-            return Err(Fault::Stopped);
-        }
-        commands.advance(&self.status).map_err(|_| Fault::Heads)
+    /// Takes in how far the device is with commands; returns whether that can be.
+    fn advance(&self, commands: &mut Commands) -> bool {
+        let advanced = if self.status.stopped() {
+            Err(Fault::Stopped)
+        } else {
+            commands.sq.advance(&self.status).map_err(|_| Fault::Heads)
+        };
+        advanced.map_err(|fault| self.nic.accuse(fault)).is_ok()
     }
 
-    /// Waits for room for a command; returns whether there is some. Accuses the device if not.
+    /// Whether there is room for a command now. If not, the connection with this cookie waits for it.
     #[cold]
-    fn make_room(&self, commands: &mut Submission<Command>) -> bool {
-        let start = clock::now_us();
-        while !self.nic.is_accused() {
-            match self.advance(commands) {
-                Ok(()) if commands.room() != 0 => return true,
-                Ok(()) if clock::now_us() - start <= Self::PATIENCE_US => cpu_relax(),
-                Ok(()) => self.nic.accuse(Fault::Stuck),
-                Err(fault) => self.nic.accuse(fault),
+    fn make_room(&self, commands: &mut Commands, cookie: Cookie) -> bool {
+        if !self.advance(commands) {
+            // A reset is to come, after which the device knows nothing of the connection.
+            return false;
+        }
+        if commands.sq.room() != 0 {
+            return true;
+        }
+        self.counters.waited.add(1);
+        commands.waiting.add(cookie);
+        self.crowded.store(true, Relaxed);
+        self.arm_for_room(commands)
+    }
+
+    /// Asks for an interrupt when there is room; returns whether there is already.
+    fn arm_for_room(&self, commands: &mut Commands) -> bool {
+        let index = commands.half_executed();
+        (self.nic.registers).ring(self.queue, Bell::SubmissionArm, index);
+        full_barrier();
+        self.advance(commands) && commands.sq.room() != 0
+    }
+
+    /// Has the connections that wait go on, as long as there is room.
+    #[cold]
+    fn go_on(&self, table: &Table, bh: &BhDisabled) {
+        while let Some(cookie) = self.next_waiting(bh) {
+            // Whoever has the cookie by now: nothing happens to one that doesn't wait. One for which there is no room again
+            // waits again.
+            if let Some(entry) = table.get(cookie, bh) {
+                let _ = entry.connection.go_on(bh);
             }
         }
-        false
+    }
+
+    /// The connection whose turn it is, if there is one and room.
+    fn next_waiting(&self, bh: &BhDisabled) -> Option<Cookie> {
+        let commands = &mut *self.commands.lock(bh);
+        if !self.advance(commands) {
+            return None;
+        }
+        if commands.waiting.is_empty() {
+            self.crowded.store(false, Relaxed);
+            return None;
+        }
+        if commands.sq.room() == 0 && !self.arm_for_room(commands) {
+            return None;
+        }
+        commands.waiting.take()
     }
 
     /// Takes in up to `budget` notifications of connections in `table`; returns how many.
@@ -242,6 +264,9 @@ impl Context {
         if done != 0 {
             self.counters.notifications.add(u64::from(done));
         }
+        if self.crowded.load(Relaxed) {
+            self.go_on(table, bh);
+        }
         // Else the next interrupt is asked for, which says so, too.
         if done == budget && done != 0 {
             self.nic
@@ -259,7 +284,7 @@ impl Context {
         let Some(mut head) = self.head.try_lock(irq) else {
             return false;
         };
-        if self.nic.is_accused() {
+        if self.nic.is_accused() || self.crowded.load(Relaxed) {
             return false;
         }
         let start = *head;

@@ -105,7 +105,7 @@ impl Offload {
     }
 
     /// Most connections of a NIC.
-    fn most(nic: &Nic) -> u32 {
+    pub(super) fn most(nic: &Nic) -> u32 {
         nic.limits.connections.min(Self::MAX_CONNECTIONS)
     }
 

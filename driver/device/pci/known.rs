@@ -77,10 +77,9 @@ impl Known {
         }
     }
 
-    /// Takes in what the NIC is asked; returns where the program's side is then: `tx_tail` and `rx_head`. `EINVAL` if the
-    /// request contradicts the connection's state.
+    /// Takes in what the NIC is asked. `EINVAL` if the request contradicts the connection's state.
     #[inline]
-    pub(super) fn post(&mut self, request: &HostControl) -> Result<(u32, u32)> {
+    pub(super) fn post(&mut self, request: &HostControl) -> Result {
         let (added, freed) = (request.tx_added.0, request.rx_freed.0);
         let room = self.tx_size - self.tx_tail.wrapping_sub(self.tx_head);
         let held = self.rx_tail.wrapping_sub(self.rx_head);
@@ -90,7 +89,13 @@ impl Known {
         self.tx_tail = self.tx_tail.wrapping_add(added);
         self.rx_head = self.rx_head.wrapping_add(freed);
         self.fin |= request.commands.has(Command::FIN);
-        Ok((self.tx_tail, self.rx_head))
+        Ok(())
+    }
+
+    /// Where the program's side is: `tx_tail` and `rx_head`.
+    #[inline]
+    pub(super) fn posted(&self) -> (u32, u32) {
+        (self.tx_tail, self.rx_head)
     }
 
     /// How far a NIC has come that is at these positions. `EIO` if they lie behind where it was, or beyond the buffer or

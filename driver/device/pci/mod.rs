@@ -4,6 +4,7 @@
 //! See `Documentation/device-interface.rst` for the interface.
 
 mod admin;
+mod commands;
 mod connection;
 mod context;
 mod convert;

@@ -4,6 +4,7 @@
 use super::{
     admin::{Admin, Event, Failure, Request, Values},
     fault::{Fault, Faults},
+    pair::Pair,
     registers::{QueueNumber, Registers},
 };
 use crate::net::{
@@ -54,6 +55,7 @@ impl Limits {
             && numbers.contains(&self.pairs)
             && self.connections != 0
             && self.entries.is_power_of_two()
+            && self.entries >= Pair::MIN_ENTRIES
             && self.address[0] & 1 == 0
             && self.address != MacAddress::default()
     }

@@ -104,7 +104,7 @@ impl Pair {
     const MAX_DESCRIPTORS: u32 = MappedPacket::MAX_PIECES as u32;
 
     /// Fewest entries of a ring: room for more than the largest packet.
-    const MIN_ENTRIES: u32 = 64;
+    pub(super) const MIN_ENTRIES: u32 = 64;
 
     const NO_INTERRUPT: u32 = u32::MAX;
 

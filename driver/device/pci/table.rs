@@ -103,6 +103,11 @@ impl Table {
         slot.entry.clear()
     }
 
+    /// The connection with this cookie.
+    pub(super) fn get<'a>(&'a self, cookie: Cookie, rcu: &'a impl RcuRead) -> Option<&'a Entry> {
+        self.slots.get(cookie.0 as usize)?.entry.read(rcu)
+    }
+
     /// Whose `cookie` and `handle` are.
     #[inline]
     pub(super) fn find<'a>(&'a self, cookie: u64, handle: u32, rcu: &'a impl RcuRead) -> Whose<'a> {

@@ -109,6 +109,10 @@ impl Config {
             "1 to 1048576 connections are possible",
         )?;
         check(
+            (64..=65536).contains(&self.entries) && self.entries.is_power_of_two(),
+            "rings of up to 64, 128, 256... 65536 entries are possible",
+        )?;
+        check(
             (1..=128).contains(&self.vectors),
             "1 to 128 vectors are possible",
         )?;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! What the control plane and the program ask of a connection.
 
-use super::{convert, message, PciConnection, PciHold, State};
+use super::{convert, orders::Order, PciConnection, PciHold};
 use crate::{
     driver::device::{Hold, Marks, OffloadedConnection},
     net::{clock, device_abi as abi, dst::Dst, errno::EALREADY},
@@ -14,37 +14,31 @@ use kernel::prelude::*;
 
 impl OffloadedConnection for PciConnection {
     fn post(&self, request: &HostControl) -> Result {
-        self.change(|state| {
-            let (tx_tail, rx_head) = state.known.post(request)?;
-            let flags = message::post_flags(request.commands);
-            Ok(abi::post_command(self.handle, flags, tx_tail, rx_head))
+        self.change(Order::Post, |state| {
+            state.known.post(request)?;
+            state.orders.add_to_post(request.commands);
+            Ok(())
         })
     }
 
     fn set_cwnd(&self, cwnd: Bytes) {
-        let _ = self.change(|state| {
+        let _ = self.change(Order::Cwnd, |state| {
             state.config.cwnd = cwnd;
-            let value = u64::from(cwnd.0);
-            Ok(abi::value_command(
-                abi::COMMAND_SET_CWND,
-                self.handle,
-                0,
-                value,
-            ))
+            Ok(())
         });
     }
 
     fn set_nodelay(&self, on: bool) {
-        let _ = self.change(|state| {
+        let _ = self.change(Order::Mode, |state| {
             state.config.nodelay = on;
-            Ok(self.mode_command(state))
+            Ok(())
         });
     }
 
     fn set_cork(&self, on: bool) {
-        let _ = self.change(|state| {
+        let _ = self.change(Order::Mode, |state| {
             state.config.cork = on;
-            Ok(self.mode_command(state))
+            Ok(())
         });
     }
 
@@ -53,18 +47,20 @@ impl OffloadedConnection for PciConnection {
     }
 
     fn set_path(&self, path: &Path, _dst: Option<Dst>) -> Result {
-        self.change(|state| {
-            if path.mss == 0 || u32::from(path.mss) > datapath::npu::config::MAX_TX.0 {
-                return Err(EINVAL);
-            }
-            let raw = convert::path(path).ok_or(EINVAL)?;
+        let right = path.mss != 0
+            && u32::from(path.mss) <= datapath::npu::config::MAX_TX.0
+            && convert::path(path).is_some();
+        if !right {
+            return Err(EINVAL);
+        }
+        self.change(Order::Path, |state| {
             state.config.path = *path;
-            Ok(abi::path_command(self.handle, raw))
+            Ok(())
         })
     }
 
     fn send_reset(&self) {
-        let _ = self.change(|_| Ok(abi::value_command(abi::COMMAND_RESET, self.handle, 0, 0)));
+        let _ = self.change(Order::Reset, |_| Ok(()));
     }
 
     fn timers(&self) -> Option<Timers> {
@@ -111,23 +107,12 @@ impl PciConnection {
     /// Has the NIC tell anew what the connection waits for, unless all that it has told is among `waits`, for which a timer
     /// is set anyway.
     fn watch(&self, waits: u8) {
-        let _ = self.change(|state| {
+        let _ = self.change(Order::Watch, |state| {
             if state.told & !waits == 0 {
                 return Err(EALREADY.into());
             }
             state.told = 0;
-            Ok(abi::value_command(abi::COMMAND_WATCH, self.handle, 0, 0))
+            Ok(())
         });
-    }
-
-    fn mode_command(&self, state: &State) -> abi::Command {
-        let mut flags = 0;
-        if state.config.nodelay {
-            flags |= abi::CONN_NODELAY;
-        }
-        if state.config.cork {
-            flags |= abi::CONN_CORK;
-        }
-        abi::value_command(abi::COMMAND_SET_MODE, self.handle, flags as u8, 0)
     }
 }
