@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 //! AF_TOE: TCP sockets whose established connections an offloaded data-path serves.
 
+// Tests are named WHAT__IS_SO.
+#![cfg_attr(CONFIG_KUNIT, allow(non_snake_case))]
+
 use kernel::{driver as kernel_driver, pci, prelude::*, sync::Arc};
 
 mod driver;

@@ -64,7 +64,6 @@ pub(crate) fn patience(retries: u8) -> Micros {
 #[kernel::macros::kunit_tests(toe_rto)]
 mod tests {
     use super::*;
-    use kernel::prelude::*;
 
     #[test]
     fn timeout_without_sample_is_a_second() {

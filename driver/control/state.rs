@@ -93,7 +93,6 @@ impl State {
 #[kernel::macros::kunit_tests(toe_state)]
 mod tests {
     use super::{Event::*, State::*, *};
-    use kernel::prelude::*;
 
     fn after(events: &[Event]) -> State {
         events

@@ -72,7 +72,6 @@ impl Policy for Dctcp {
 #[kernel::macros::kunit_tests(toe_dctcp)]
 mod tests {
     use super::*;
-    use kernel::prelude::*;
 
     fn window(ecn: u32) -> CongestionReport {
         CongestionReport {

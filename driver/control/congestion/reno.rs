@@ -94,7 +94,6 @@ fn initial_window(mss: Bytes) -> Bytes {
 #[kernel::macros::kunit_tests(toe_reno)]
 mod tests {
     use super::*;
-    use kernel::prelude::*;
 
     const MSS: Bytes = Bytes(1000);
 
