@@ -6,7 +6,7 @@ export KERNEL ?= stock
 
 # Those that take long come first.
 TESTS := selftests pci faults full lint datapath device tools
-TESTS_DEBUG := selftests-debug leaks kunit
+TESTS_DEBUG := selftests-debug leaks kunit lint-debug
 
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))

@@ -44,3 +44,15 @@ kernel_build() {
 	done
 	die "KERNEL=$1 is not set up: run 'make setup KERNEL=$1'"
 }
+
+# make_module OUTPUT [VARIABLE=VALUE...]: builds toe.ko for KERNEL in that folder. In the toolchain root.
+make_module() {
+	local release folder output=$1 args=("${@:2}")
+
+	release=$(kernel_release) && folder=$(kernel_build "$release") || return
+	case $release in
+	*-toe-debug) args+=(LLVM=1) ;;
+	esac
+	mkdir -p "$output"
+	make -C "$folder" "M=$TOE_TOP" "MO=$output" "${args[@]}" "-j$(nproc)" --no-print-directory modules
+}

@@ -255,6 +255,7 @@ def groups(args):
         "pci": (Ktap, selftests(args.kernel, "pci", 4200, args.patterns or PCI_SOME, PCI, "--nic-pair")),
         "selftests-pci": (Ktap, selftests(args.kernel, "selftests-pci", 7200, args.patterns, PCI, "--nic-pair")),
         "selftests-pci-debug": (Ktap, selftests("debug", "selftests-pci-debug", 7200, args.patterns, PCI + FEWER, "--nic-pair")),
+        "lint-debug": (Ktap, [["env", "KERNEL=debug", "scripts/lint", "clippy_module"]]),
         "kunit": (Ktap, [in_vm("debug", "kunit", 300, kunit)]),
         "selftests-debug": (Ktap, selftests("debug", "selftests-debug", 7200, args.patterns, "TOE_TEST_DIVISOR=8 " + FEWER)),
         "leaks": (Ktap, [in_vm("debug", "leaks", 3600, "--kmemleak", leaks)]),
@@ -264,7 +265,7 @@ def groups(args):
 def main():
     parser = argparse.ArgumentParser(prog="scripts/test", description=__doc__)
     parser.add_argument("groups", nargs="+", help="lint, datapath, device, tools, selftests, pci (some of the selftests over "
-                        "TOE NICs), selftests-pci (all of them), full, faults, kunit, selftests-debug, selftests-pci-debug, leaks")
+                        "TOE NICs), selftests-pci (all of them), full, faults, lint-debug, kunit, selftests-debug, selftests-pci-debug, leaks")
     parser.add_argument("--kernel", default=os.environ.get("KERNEL") or "stock",
                         help="for the groups selftests, pci, selftests-pci, full and faults")
     parser.add_argument("--jobs", type=int, default=3, help="commands to run at once (default %(default)s)")
