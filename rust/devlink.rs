@@ -46,7 +46,7 @@ impl Dump<'_> {
     /// Adds a number.
     pub(crate) fn number(&mut self, name: &CStr, value: u64) {
         // SAFETY: Valid by its type; the name is copied.
-        unsafe { b::toe_helper_fmsg_u64(self.0, name.as_ptr().cast(), value) };
+        unsafe { b::toe_helper_fmsg_u64(self.0, name.as_char_ptr(), value) };
     }
 }
 
@@ -77,7 +77,7 @@ impl<T: Health> Reporter<T> {
         let health = from_err_ptr(unsafe {
             b::toe_helper_health_new(
                 ptr::from_ref(dev).cast_mut().cast(),
-                T::NAME.as_ptr().cast(),
+                T::NAME.as_char_ptr(),
                 ptr::from_ref(&*owner).cast(),
                 Some(Self::dump_callback),
             )
@@ -92,7 +92,7 @@ impl<T: Health> Reporter<T> {
     /// It has failed; `why` is for a trace. May sleep.
     pub(crate) fn failed(&self, why: &CStr) {
         // SAFETY: Valid by the type's invariants.
-        unsafe { b::toe_helper_health_failed(self.health.as_ptr(), why.as_ptr().cast()) };
+        unsafe { b::toe_helper_health_failed(self.health.as_ptr(), why.as_char_ptr()) };
     }
 
     /// It works again. May sleep.

@@ -260,7 +260,7 @@ impl<T: StreamSocket> Family<T> {
 
     /// # Safety
     ///
-    /// Called by the socket layer only, as all callbacks that follow.
+    /// Called by the socket layer only.
     unsafe extern "C" fn release_callback(sock: *mut b::socket) -> c_int {
         // SAFETY: By this function's contract.
         if let Ok(s) = unsafe { Self::sock(sock) } {
@@ -276,6 +276,9 @@ impl<T: StreamSocket> Family<T> {
         0
     }
 
+    /// # Safety
+    ///
+    /// Called by the socket layer only.
     unsafe extern "C" fn bind_callback(
         sock: *mut b::socket,
         addr: *mut b::sockaddr_unsized,
@@ -288,6 +291,9 @@ impl<T: StreamSocket> Family<T> {
         })
     }
 
+    /// # Safety
+    ///
+    /// Called by the socket layer only.
     unsafe extern "C" fn connect_callback(
         sock: *mut b::socket,
         addr: *mut b::sockaddr_unsized,
@@ -301,6 +307,9 @@ impl<T: StreamSocket> Family<T> {
         })
     }
 
+    /// # Safety
+    ///
+    /// Called by the socket layer only.
     unsafe extern "C" fn accept_callback(
         sock: *mut b::socket,
         new: *mut b::socket,
@@ -322,6 +331,9 @@ impl<T: StreamSocket> Family<T> {
         })
     }
 
+    /// # Safety
+    ///
+    /// Called by the socket layer only.
     unsafe extern "C" fn getname_callback(
         sock: *mut b::socket,
         addr: *mut b::sockaddr,
@@ -337,6 +349,9 @@ impl<T: StreamSocket> Family<T> {
         })
     }
 
+    /// # Safety
+    ///
+    /// Called by the socket layer only.
     unsafe extern "C" fn poll_callback(
         file: *mut b::file,
         sock: *mut b::socket,
@@ -349,21 +364,33 @@ impl<T: StreamSocket> Family<T> {
         }
     }
 
+    /// # Safety
+    ///
+    /// Called by the socket layer only.
     unsafe extern "C" fn ioctl_callback(sock: *mut b::socket, cmd: c_uint, arg: c_ulong) -> c_int {
         // SAFETY: By this function's contract.
         from_result(|| T::ioctl(unsafe { Self::sock(sock)? }, cmd, arg))
     }
 
+    /// # Safety
+    ///
+    /// Called by the socket layer only.
     unsafe extern "C" fn listen_callback(sock: *mut b::socket, backlog: c_int) -> c_int {
         // SAFETY: By this function's contract.
         from_result(|| T::listen(unsafe { Self::sock(sock)? }, backlog).map(|()| 0))
     }
 
+    /// # Safety
+    ///
+    /// Called by the socket layer only.
     unsafe extern "C" fn shutdown_callback(sock: *mut b::socket, how: c_int) -> c_int {
         // SAFETY: By this function's contract.
         from_result(|| T::shutdown(unsafe { Self::sock(sock)? }, Shut::from_how(how)?).map(|()| 0))
     }
 
+    /// # Safety
+    ///
+    /// Called by the socket layer only.
     unsafe extern "C" fn setsockopt_callback(
         sock: *mut b::socket,
         level: c_int,
@@ -378,6 +405,9 @@ impl<T: StreamSocket> Family<T> {
         })
     }
 
+    /// # Safety
+    ///
+    /// Called by the socket layer only.
     unsafe extern "C" fn getsockopt_callback(
         sock: *mut b::socket,
         level: c_int,
@@ -392,6 +422,9 @@ impl<T: StreamSocket> Family<T> {
         })
     }
 
+    /// # Safety
+    ///
+    /// Called by the socket layer only.
     unsafe extern "C" fn sendmsg_callback(
         sock: *mut b::socket,
         msg: *mut b::msghdr,
@@ -404,6 +437,9 @@ impl<T: StreamSocket> Family<T> {
         })
     }
 
+    /// # Safety
+    ///
+    /// Called by the socket layer only.
     unsafe extern "C" fn recvmsg_callback(
         sock: *mut b::socket,
         msg: *mut b::msghdr,

@@ -258,7 +258,7 @@ impl Request<'_> {
         // SAFETY: By the type invariant; the pointer is null where the sender doesn't want to know.
         unsafe {
             if let Some(extack) = (*self.info).extack.as_mut() {
-                extack._msg = why.as_ptr().cast();
+                extack._msg = why.as_char_ptr();
             }
         }
     }

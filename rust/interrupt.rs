@@ -73,12 +73,7 @@ impl<'a> Vectors<'a> {
         };
         // SAFETY: The handler lives until the interrupt is freed.
         let requested = to_result(unsafe {
-            b::toe_helper_request_irq(
-                irq,
-                Some(call::<T>),
-                name.as_char_ptr().cast(),
-                inner.handler,
-            )
+            b::toe_helper_request_irq(irq, Some(call::<T>), name.as_char_ptr(), inner.handler)
         });
         if let Err(error) = requested {
             (inner.drop)(inner.handler);

@@ -442,22 +442,31 @@ unsafe fn call(
 
 /// # Safety
 ///
-/// Called by TCP only, as all callbacks here.
+/// Called by TCP only.
 unsafe extern "C" fn data_ready_callback(sk: *mut b::sock) {
     // SAFETY: By this function's contract.
     unsafe { call(sk, |c| c.data_ready, |e| e.data_ready()) }
 }
 
+/// # Safety
+///
+/// Called by TCP only.
 unsafe extern "C" fn write_space_callback(sk: *mut b::sock) {
     // SAFETY: By this function's contract.
     unsafe { call(sk, |c| c.write_space, |e| e.write_space()) }
 }
 
+/// # Safety
+///
+/// Called by TCP only.
 unsafe extern "C" fn state_change_callback(sk: *mut b::sock) {
     // SAFETY: By this function's contract.
     unsafe { call(sk, |c| c.state_change, |e| e.state_change()) }
 }
 
+/// # Safety
+///
+/// Called by TCP only.
 unsafe extern "C" fn error_report_callback(sk: *mut b::sock) {
     // SAFETY: By this function's contract.
     unsafe { call(sk, |c| c.error_report, |e| e.error_report()) }

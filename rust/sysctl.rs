@@ -43,7 +43,7 @@ pub(crate) type Entry = (&'static CStr, &'static Number);
 /// As C has it: readable by everybody, writable by root.
 fn table_entry((name, number): &Entry) -> b::ctl_table {
     b::ctl_table {
-        procname: name.as_ptr().cast(),
+        procname: name.as_char_ptr(),
         data: number.value.as_ptr().cast(),
         maxlen: size_of::<c_int>() as c_int,
         mode: 0o644,
@@ -93,7 +93,7 @@ impl Registration {
         let header = unsafe {
             b::register_net_sysctl_sz(
                 Net::init().as_ptr(),
-                path.as_ptr().cast(),
+                path.as_char_ptr(),
                 table.as_mut_ptr(),
                 table.len(),
             )

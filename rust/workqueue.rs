@@ -28,7 +28,7 @@ impl OwnedQueue {
     pub(crate) fn unbound(name: &'static CStr) -> Result<Self> {
         // SAFETY: The format takes one string.
         let queue = unsafe {
-            b::alloc_workqueue_noprof(c"%s".as_ptr().cast(), b::WQ_UNBOUND, 0, name.as_ptr())
+            b::alloc_workqueue_noprof(c"%s".as_char_ptr(), b::WQ_UNBOUND, 0, name.as_char_ptr())
         };
         // INVARIANT: Just made.
         NonNull::new(queue).map(Self).ok_or(ENOMEM)

@@ -195,7 +195,7 @@ fn remove_loopback(removal: Removal) -> Result {
 }
 
 #[kunit_tests(toe_soft)]
-mod tests {
+mod between_two_ends {
     use super::*;
 
     #[test]
