@@ -156,7 +156,7 @@ crowded() {
 	done
 }
 
-# All are told of at once, and nothing is lost.
+# Nothing is lost of what the devices are told of all connections at once.
 rings_full() {
 	local round count
 	topo_up 1500 && ends "$server" "$client" 4 || return
