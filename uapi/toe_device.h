@@ -129,16 +129,17 @@
 #define TOE_DOORBELL_PAGE(queue)	(TOE_PAGE_SIZE * (queue))
 
 #define TOE_MIN_ENTRIES			16
+#define TOE_MIN_MAX_ENTRIES		64	/* least that TOE_REG_MAX_ENTRIES may be */
 
 /* Written by the host, in the queue's page of BAR 2. Indices are free-running. */
 struct toe_doorbell {
 	__le32	sq_tail;	/* end of the entries to be executed */
-	__le32	sq_arm;		/* interrupt when this one is done (pairs, contexts) */
+	__le32	sq_arm;		/* interrupt when this one is done (raw pairs, contexts) */
 	__u8	reserved0[56];
 	__le32	cq_head;	/* first entry not consumed */
 	__le32	cq_arm;		/* interrupt when this one is written */
 	__u8	reserved1[56];
-	__le32	rq_tail;	/* end of the buffers posted (pairs, contexts) */
+	__le32	rq_tail;	/* end of the buffers posted (raw pairs) */
 	__u8	reserved2[60];
 };
 TOE_ASSERT_SIZE(struct toe_doorbell, 192);

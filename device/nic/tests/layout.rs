@@ -148,6 +148,7 @@ fn constants__as_in_the_header() {
         ("TOE_MAGIC", l::MAGIC.into()),
         ("TOE_VERSION_CURRENT", l::VERSION.into()),
         ("TOE_MIN_ENTRIES", l::MIN_ENTRIES.into()),
+        ("TOE_MIN_MAX_ENTRIES", l::MIN_MAX_ENTRIES.into()),
         ("TOE_KICK_PAGE(0)", l::PAGE_SIZE),
         ("TOE_TX_MAX_FRAME", l::tx::MAX_FRAME as u64),
         ("TOE_ERROR_PERMISSION", Error::Permission as u64),

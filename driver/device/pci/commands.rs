@@ -19,9 +19,6 @@ pub(super) struct Commands {
 }
 
 impl Commands {
-    /// For `sq_arm` of a context in which nobody waits: the index before the first.
-    pub(super) const NO_INTERRUPT: u32 = u32::MAX;
-
     /// How long the device may execute nothing of what it was told, in microseconds.
     const PATIENCE_US: u64 = 1_000_000;
 
@@ -76,11 +73,6 @@ impl Waiting {
         })
     }
 
-    /// Whether nobody waits.
-    pub(super) fn is_empty(&self) -> bool {
-        self.cookies.last_bit().is_none()
-    }
-
     /// Adds the connection with this cookie.
     pub(super) fn add(&mut self, cookie: Cookie) {
         self.cookies.set_bit(cookie.0 as usize);
@@ -103,7 +95,7 @@ mod tests {
     #[test]
     fn all_get_their_turn() -> Result {
         let mut waiting = Waiting::new(100)?;
-        assert!(waiting.is_empty() && waiting.take().is_none());
+        assert_eq!(waiting.take(), None);
         for cookie in [99, 3, 64, 3] {
             waiting.add(Cookie(cookie));
         }
@@ -111,10 +103,9 @@ mod tests {
         // Not before the others that wait already.
         waiting.add(Cookie(2));
         for cookie in [64, 99, 2] {
-            assert!(!waiting.is_empty());
             assert_eq!(waiting.take(), Some(Cookie(cookie)));
         }
-        assert!(waiting.is_empty() && waiting.take().is_none());
+        assert_eq!(waiting.take(), None);
         Ok(())
     }
 }

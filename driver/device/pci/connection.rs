@@ -283,9 +283,15 @@ impl PciConnection {
     /// netdev that is polled for may be down.
     fn wait_until_ordered(&self) {
         const STEP_US: i64 = 200;
-        while !self.go_on(&BhDisabled::new()) && !self.offload.nic.is_accused() {
+        const STEPS: u32 = 50_000;
+        for _ in 0..STEPS {
+            if self.go_on(&BhDisabled::new()) || self.offload.nic.is_accused() {
+                return;
+            }
             fsleep(Delta::from_micros(STEP_US));
         }
+        // While the driver is unbound nobody else looks whether it goes on.
+        self.offload.nic.accuse(Fault::Stuck);
     }
 
     /// Whether the NIC was reset since, and knows nothing of the connection any more.

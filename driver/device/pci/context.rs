@@ -7,7 +7,7 @@ use super::{
     fault::Fault,
     nic::Nic,
     queue::Status,
-    registers::{Bell, QueueNumber},
+    registers::{Bell, QueueNumber, NO_INTERRUPT},
     table::{Cookie, Entry, Table, Whose},
     Request,
 };
@@ -138,7 +138,7 @@ impl Context {
             }
         };
         registers.ring(self.queue, Bell::SubmissionTail, 0);
-        registers.ring(self.queue, Bell::SubmissionArm, Commands::NO_INTERRUPT);
+        registers.ring(self.queue, Bell::SubmissionArm, NO_INTERRUPT);
         registers.ring(self.queue, Bell::CompletionHead, 0);
         registers.ring(self.queue, Bell::CompletionArm, 0);
         self.nic.execute_with(
@@ -228,14 +228,12 @@ impl Context {
         if !self.advance(commands) {
             return None;
         }
-        if commands.waiting.is_empty() {
-            self.crowded.store(false, Relaxed);
-            return None;
-        }
         if commands.sq.room() == 0 && !self.arm_for_room(commands) {
             return None;
         }
-        commands.waiting.take()
+        let cookie = commands.waiting.take();
+        self.crowded.store(cookie.is_some(), Relaxed);
+        cookie
     }
 
     /// Takes in up to `budget` notifications of connections in `table`; returns how many.

@@ -4,7 +4,6 @@
 use super::{
     admin::{Admin, Event, Failure, Request, Values},
     fault::{Fault, Faults},
-    pair::Pair,
     registers::{QueueNumber, Registers},
 };
 use crate::net::{
@@ -55,7 +54,7 @@ impl Limits {
             && numbers.contains(&self.pairs)
             && self.connections != 0
             && self.entries.is_power_of_two()
-            && self.entries >= Pair::MIN_ENTRIES
+            && self.entries >= abi::MIN_MAX_ENTRIES
             && self.address[0] & 1 == 0
             && self.address != MacAddress::default()
     }

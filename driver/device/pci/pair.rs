@@ -5,7 +5,7 @@ use super::{
     fault::Fault,
     nic::Nic,
     queue::{Status, Submission},
-    registers::{Bell, QueueNumber},
+    registers::{Bell, QueueNumber, NO_INTERRUPT},
     Request,
 };
 use crate::{
@@ -104,9 +104,7 @@ impl Pair {
     const MAX_DESCRIPTORS: u32 = MappedPacket::MAX_PIECES as u32;
 
     /// Fewest entries of a ring: room for more than the largest packet.
-    pub(super) const MIN_ENTRIES: u32 = 64;
-
-    const NO_INTERRUPT: u32 = u32::MAX;
+    const MIN_ENTRIES: u32 = abi::MIN_MAX_ENTRIES;
 
     /// The pair `number`, with rings of up to `entries`, which interrupts by `vector`. It is the device's after
     /// [`open`](Self::open) only.
@@ -195,9 +193,9 @@ impl Pair {
         }
         self.status.clear();
         registers.ring(self.queue, Bell::SubmissionTail, 0);
-        registers.ring(self.queue, Bell::SubmissionArm, Self::NO_INTERRUPT);
+        registers.ring(self.queue, Bell::SubmissionArm, NO_INTERRUPT);
         registers.ring(self.queue, Bell::CompletionHead, 0);
-        registers.ring(self.queue, Bell::CompletionArm, Self::NO_INTERRUPT);
+        registers.ring(self.queue, Bell::CompletionArm, NO_INTERRUPT);
         registers.ring(self.queue, Bell::BufferTail, 0);
         self.nic.execute_with(
             Request {

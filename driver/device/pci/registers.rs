@@ -24,6 +24,9 @@ impl QueueNumber {
     pub(super) const ADMIN: Self = Self(abi::QUEUE_ADMIN);
 }
 
+/// What a queue that is to be created is armed with to interrupt for nothing: the index before the first.
+pub(super) const NO_INTERRUPT: u32 = u32::MAX;
+
 /// What the host writes to a queue's doorbell page.
 #[derive(Clone, Copy)]
 pub(super) enum Bell {

@@ -12,7 +12,7 @@ use crate::{
     clock::Clock,
     frames::Batch,
     host::Host,
-    layout::{feature, stat, Error, PAGE_SIZE},
+    layout::{feature, stat, Error, MIN_MAX_ENTRIES, PAGE_SIZE},
     offload::MAX_CONNECTIONS,
     port::{shape::Shape, EtherPort, MAX_FRAME},
     raw::QueueLimits,
@@ -109,7 +109,7 @@ impl Config {
             "1 to 1048576 connections are possible",
         )?;
         check(
-            (64..=65536).contains(&self.entries) && self.entries.is_power_of_two(),
+            (MIN_MAX_ENTRIES..=65536).contains(&self.entries) && self.entries.is_power_of_two(),
             "rings of up to 64, 128, 256... 65536 entries are possible",
         )?;
         check(

@@ -26,6 +26,8 @@ pub const MAGIC: u32 = 0x3045_4f54;
 pub const NO_VECTOR: u16 = 0xffff;
 /// Least entries of a ring.
 pub const MIN_ENTRIES: u32 = 16;
+/// Least that a device may allow.
+pub const MIN_MAX_ENTRIES: u32 = 64;
 
 /// Offsets of registers.
 #[allow(missing_docs, reason = "Named and explained in the interface")]

@@ -6,7 +6,7 @@ use crate::net::{context::BhDisabled, device_abi as abi, errno::ENOTCONN};
 use datapath::npu::meta::Command;
 use kernel::prelude::*;
 
-/// An order. Each says how things are, not how they change: of several of a kind the last is enough.
+/// An order. Of several of a kind one is enough, as of the newest state: none says how things change.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Order {
     Path,
@@ -50,8 +50,12 @@ impl Orders {
         self.kinds |= 1 << order as u8;
     }
 
+    #[inline]
     fn remove(&mut self, order: Order) {
         self.kinds &= !(1 << order as u8);
+        if order == Order::Post {
+            self.post = 0;
+        }
     }
 }
 
@@ -66,9 +70,7 @@ impl PciConnection {
         }
         change(&mut state)?;
         // Under the lock: positions must not go back.
-        if !self.give(&mut state, order, &bh) {
-            state.orders.insert(order);
-        }
+        self.give(&mut state, order, &bh);
         Ok(())
     }
 
@@ -79,23 +81,22 @@ impl PciConnection {
             return true;
         }
         for order in Orders::ALL {
-            if state.orders.contains(order) {
-                if !self.give(&mut state, order, bh) {
-                    return false;
-                }
-                state.orders.remove(order);
+            if state.orders.contains(order) && !self.give(&mut state, order, bh) {
+                return false;
             }
         }
         true
     }
 
-    /// Gives the NIC an order as of `state`; `false` if there is no room, and it has to wait.
+    /// Gives the NIC an order as of `state`; returns whether there was room, else the order waits.
     #[inline]
     fn give(&self, state: &mut State, order: Order, bh: &BhDisabled) -> bool {
         let command = self.command(state, order);
         let given = self.context.submit(&command, self.cookie, bh);
-        if given && order == Order::Post {
-            state.orders.post = 0;
+        if given {
+            state.orders.remove(order);
+        } else {
+            state.orders.insert(order);
         }
         given
     }
