@@ -17,7 +17,7 @@ use driver::{
     netlink,
 };
 use net::{
-    family::Registration, flow_table::FlowTable, genetlink, global::Holder,
+    compat, family::Registration, flow_table::FlowTable, genetlink, global::Holder,
     netdevice::NetdevNotifier, pci::Adapter, sysctl, tcp_repair::Freezer, workqueue::OwnedQueue,
 };
 
@@ -36,7 +36,7 @@ module! {
     },
 }
 
-kernel::pci_device_table!(
+compat::pci_device_table!(
     TOE_NIC_TABLE,
     MODULE_TOE_NIC_TABLE,
     (),
@@ -81,7 +81,7 @@ impl kernel::Module for ToeModule {
         let table = CONNECTIONS.set(Arc::pin_init(FlowTable::new(), GFP_KERNEL)?)?;
         let netdevs = KBox::pin_init(NetdevNotifier::new(Observer), GFP_KERNEL)?;
         let sockets = SOCKETS.set(Arc::pin_init(Sockets::new(), GFP_KERNEL)?)?;
-        let family = family::register(*module_parameters::family.value())?;
+        let family = family::register(compat::parameter(&module_parameters::family))?;
         Ok(ToeModule {
             _netlink: netlink::register()?,
             _sysctls: driver::sysctl::register()?,

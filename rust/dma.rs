@@ -6,7 +6,7 @@
 //!
 //! C header: [`include/linux/dma-mapping.h`](srctree/include/linux/dma-mapping.h)
 
-use super::{bindings as b, buffer::PayloadBuffer, context::BhDisabled, skbuff::SkBuff};
+use super::{bindings as b, buffer::PayloadBuffer, compat, context::BhDisabled, skbuff::SkBuff};
 use core::{
     ffi::c_void,
     marker::PhantomData,
@@ -78,7 +78,7 @@ impl DmaMemory {
     /// Where the device finds it.
     #[inline]
     pub(crate) fn address(&self) -> u64 {
-        self.0.dma_handle()
+        compat::dma_address(&self.0)
     }
 
     /// Its length in bytes.
@@ -271,7 +271,13 @@ impl Mapping {
         let raw = raw(dev);
         // SAFETY: By the function's safety requirements; the device is bound.
         let address = unsafe {
-            b::toe_helper_dma_map(raw, page, offset, len, direction as b::dma_data_direction)
+            b::toe_helper_dma_map(
+                raw,
+                page,
+                offset,
+                len,
+                b::dma_data_direction(direction as u32),
+            )
         };
         if address == u64::MAX {
             return Err(ENOMEM);
@@ -294,7 +300,7 @@ impl Drop for Mapping {
                 raw(&self.dev),
                 self.address,
                 self.len,
-                self.direction as b::dma_data_direction,
+                b::dma_data_direction(self.direction as u32),
             )
         };
     }

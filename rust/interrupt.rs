@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Interrupts of PCI devices with several vectors.
 //!
-//! The kernel's own abstraction gives access to the first and the last of a range of vectors only.
+//! The kernel's own abstraction of them changed with 7.3: before, it gave access to the first and the last of a range
+//! only, and freed them with the device's binding, not with a value.
 //!
 //! C headers: [`include/linux/pci.h`](srctree/include/linux/pci.h),
 //! [`include/linux/interrupt.h`](srctree/include/linux/interrupt.h)
@@ -9,13 +10,13 @@
 use super::{bindings as b, context::HardIrq};
 use core::{ffi::c_void, ptr};
 use kernel::{
-    device::Bound,
-    devres::Devres,
+    device::{Bound, DeviceContext},
+    devres::{self, Devres},
     error::to_result,
     ffi::{c_int, c_uint},
     pci,
     prelude::*,
-    sync::Arc,
+    sync::{aref::ARef, Arc},
 };
 
 /// What happens at an interrupt.
@@ -37,8 +38,11 @@ impl<'a> Vectors<'a> {
     ///
     /// `ENOSPC` if there are fewer; others of `pci_alloc_irq_vectors()`.
     pub(crate) fn new(dev: &'a pci::Device<Bound>, count: u32) -> Result<Self> {
-        let kinds = pci::IrqTypes::default().with(pci::IrqType::MsiX);
-        dev.alloc_irq_vectors(count, count, kinds)?;
+        // SAFETY: `dev` is a valid device.
+        to_result(unsafe { b::pci_alloc_irq_vectors(raw(dev), count, count, b::PCI_IRQ_MSIX) })?;
+        // INVARIANT: Just allocated.
+        let allocated = Allocated(dev.into());
+        devres::register::<Allocated, Error>(dev.as_ref(), Ok(allocated), GFP_KERNEL)?;
         Ok(Self { dev, count })
     }
 
@@ -56,9 +60,8 @@ impl<'a> Vectors<'a> {
         if index >= self.count {
             return Err(EINVAL);
         }
-        let pdev = ptr::from_ref(self.dev).cast_mut().cast::<b::pci_dev>();
-        // SAFETY: `pdev` is a valid device; the type is transparent.
-        let irq = unsafe { b::pci_irq_vector(pdev, index) };
+        // SAFETY: It is a valid device.
+        let irq = unsafe { b::pci_irq_vector(raw(self.dev), index) };
         if irq < 0 {
             return Err(Error::from_errno(irq));
         }
@@ -85,6 +88,24 @@ impl<'a> Vectors<'a> {
             Ok::<_, Error>(inner),
         )?))
     }
+}
+
+/// Frees a device's vectors when it is unbound, after whatever was requested of them.
+///
+/// # Invariants
+///
+/// The device has vectors allocated, which nobody else frees.
+struct Allocated(ARef<pci::Device>);
+
+impl Drop for Allocated {
+    fn drop(&mut self) {
+        // SAFETY: By the type's invariants.
+        unsafe { b::pci_free_irq_vectors(raw(&self.0)) };
+    }
+}
+
+fn raw<C: DeviceContext>(dev: &pci::Device<C>) -> *mut b::pci_dev {
+    ptr::from_ref(dev).cast_mut().cast()
 }
 
 /// Keeps a handler. Dropping it waits until the handler runs nowhere; may sleep.
@@ -119,5 +140,5 @@ impl Drop for Inner {
 unsafe extern "C" fn call<T: Handler>(_irq: c_int, handler: *mut c_void) -> b::irqreturn_t {
     // SAFETY: The handler lives until the interrupt is freed, and this is where it is called.
     unsafe { (*handler.cast::<T>()).interrupt(HardIrq::assume()) };
-    b::irqreturn_IRQ_HANDLED
+    b::irqreturn::IRQ_HANDLED
 }

@@ -7,6 +7,7 @@ use toe_bindings as bindings;
 
 pub(crate) mod buffer;
 pub(crate) mod clock;
+pub(crate) mod compat;
 pub(crate) mod context;
 pub(crate) mod device_abi;
 pub(crate) mod devlink;

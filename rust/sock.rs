@@ -3,7 +3,7 @@
 //!
 //! C header: [`include/net/sock.h`](srctree/include/net/sock.h)
 
-use super::{bindings as b, msg::MsgFlags, netns::NetCookie, sockopt::SetOpt};
+use super::{bindings as b, compat, msg::MsgFlags, netns::NetCookie, sockopt::SetOpt};
 use core::{
     marker::{PhantomData, PhantomPinned},
     mem::{align_of, size_of, MaybeUninit},
@@ -445,7 +445,7 @@ impl<T> Sock<T> {
     /// `sk` is new, with at least [`Sock::SIZE`] bytes, not yet known to anybody else.
     pub(super) unsafe fn init(sk: *mut b::sock, data: impl PinInit<T, Error>) -> Result {
         // SAFETY: The memory is there and uninitialised by this function's contract, and never moves.
-        unsafe { data.__pinned_init(Self::data_ptr(sk)) }?;
+        unsafe { compat::init_at(Self::data_ptr(sk), data) }?;
         // SAFETY: `sk` is valid; from now on the `T` is dropped with it.
         unsafe { b::toe_helper_sk_chain_destruct(sk, Some(Self::destruct)) };
         Ok(())

@@ -19,6 +19,7 @@ mod wakeup;
 use crate::{
     driver::control::{fallback::Reason, Connection},
     net::{
+        compat::THIS_MODULE,
         context::{new_bh_spinlock, BhDisabled, BhSpinLock},
         errno::{ENOTCONN, EOPNOTSUPP},
         family::{Family, Registration, StreamSocket},
@@ -99,7 +100,7 @@ pub(crate) struct ToeSocket {
     replay: Replay,
 }
 
-static FAMILY: Family<ToeSocket> = Family::new(c"TOE", uapi::IPPROTO_TOE, &crate::THIS_MODULE);
+static FAMILY: Family<ToeSocket> = Family::new(c"TOE", uapi::IPPROTO_TOE, &THIS_MODULE);
 
 /// Makes the family known to the socket layer, under the number `pf`; errors as [`Registration::new`].
 pub(crate) fn register(pf: c_int) -> Result<Registration<ToeSocket>> {

@@ -8,6 +8,7 @@
 use super::ToeSocket;
 use crate::net::{
     buffer::PayloadBuffer,
+    compat::smp_mb,
     context::{new_bh_spinlock, BhDisabled, BhSpinLock, HardIrq},
     sock::{AnySock, PollEvents, Sock},
     tcp_repair::RingBytes,
@@ -18,7 +19,6 @@ use kernel::{
     sync::{
         aref::ARef,
         atomic::{Acquire, Atomic, Relaxed, Release},
-        barrier::smp_mb,
         Arc,
     },
 };

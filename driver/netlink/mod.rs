@@ -8,6 +8,7 @@ mod stats;
 use crate::{
     driver::device::{Device, DEVICES},
     net::{
+        compat::THIS_MODULE,
         genetlink::{Op, Registration},
         netns::NetCookie,
         uapi::toe_netlink as uapi,
@@ -26,12 +27,7 @@ static OPS: [Op; 6] = [
 
 /// Makes the family known to generic netlink; errors as [`Registration::new`].
 pub(crate) fn register() -> Result<Registration> {
-    Registration::new(
-        uapi::FAMILY_NAME,
-        uapi::FAMILY_VERSION,
-        &OPS,
-        &crate::THIS_MODULE,
-    )
+    Registration::new(uapi::FAMILY_NAME, uapi::FAMILY_VERSION, &OPS, &THIS_MODULE)
 }
 
 /// The devices of `namespace`, by interface index.

@@ -28,6 +28,7 @@ mod table;
 use super::{Offer, DEVICES};
 use crate::driver::WORK;
 use crate::net::{
+    compat::IdInfo,
     context::{rcu_barrier, HardIrq},
     interrupt::{self, Handler, Vectors},
     netdev::{Netdev, Registration},
@@ -218,7 +219,7 @@ impl pci::Driver for ToeNic {
 
     fn probe<'bound>(
         dev: &'bound pci::Device<Core<'_>>,
-        _id: &'bound (),
+        _id: IdInfo<'bound, ()>,
     ) -> impl PinInit<Bound, Error> + 'bound {
         Self::bind(dev)
     }

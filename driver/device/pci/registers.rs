@@ -2,15 +2,15 @@
 //! The NIC's registers and doorbell pages.
 
 use crate::net::{
+    compat::DevresBar,
     device_abi::{self as abi, reg, Doorbell, PAGE_SIZE},
     dma::full_barrier,
 };
 use core::mem::offset_of;
 use kernel::{
     device::Bound,
-    devres::Devres,
     io::Io,
-    pci::{self, Bar},
+    pci,
     prelude::*,
     time::{delay::fsleep, Delta},
 };
@@ -56,8 +56,8 @@ impl Bell {
 
 /// Both BARs. Once the device is gone, registers read as all ones and writes do nothing.
 pub(super) struct Registers {
-    registers: Devres<Bar<'static>>,
-    doorbells: Devres<Bar<'static>>,
+    registers: DevresBar,
+    doorbells: DevresBar,
 }
 
 impl Registers {

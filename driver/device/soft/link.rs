@@ -9,6 +9,7 @@ use crate::{
     },
     net::{
         clock,
+        compat::smp_mb,
         context::{new_bh_spinlock, BhDisabled, BhSpinLock, RcuRead},
         flow_table::{FlowKey, FlowTable},
         netdevice::{LinkType, Name, NetDevice, NetDeviceSlot},
@@ -22,7 +23,6 @@ use kernel::{
     sync::{
         aref::ARef,
         atomic::{Atomic, Full, Relaxed},
-        barrier::smp_mb,
         Arc, ArcBorrow,
     },
 };
