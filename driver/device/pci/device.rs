@@ -156,17 +156,18 @@ impl Offload {
         }
     }
 
-    /// Waits until all claims and connections are gone, unless that takes very long.
-    pub(super) fn wait_until_empty(&self) {
-        const STEP_MS: i64 = 1;
-        const STEPS: u32 = 5000;
+    /// Waits until all claims and connections are gone, unless that takes very long; returns whether they are.
+    pub(super) fn wait_until_empty(&self) -> bool {
+        const STEP_MS: i64 = 2;
+        const STEPS: u32 = 30_000;
         for _ in 0..STEPS {
             if self.connections.load(Acquire) == 0 {
-                return;
+                return true;
             }
             fsleep(Delta::from_millis(STEP_MS));
         }
-        pr_warn_once!("connections of a NIC that is gone take long to be handed back\n");
+        pr_warn_once!("connections of a NIC that is gone are not handed back\n");
+        false
     }
 
     /// A claim or connection is gone.

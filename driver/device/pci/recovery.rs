@@ -241,7 +241,8 @@ impl Recovery {
             // If it doesn't reset it is kept from memory.
             let _ = watch.disable();
         }
-        watch.offload.wait_until_empty();
+        // Those left over find the NIC reset.
+        let _ = watch.offload.wait_until_empty();
     }
 
     /// Has the NIC work again. Connections may return.
