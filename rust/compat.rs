@@ -3,9 +3,7 @@
 //!
 //! What is here has the newest kernel's meaning. `Kbuild` sets `since_7_3`.
 
-#[cfg(since_7_3)]
-use kernel::sync::barrier;
-use kernel::{dma::Coherent, module_param::ModuleParamAccess, pci, prelude::*};
+use kernel::{dma::Coherent, module_param::ModuleParamAccess, pci, prelude::*, sync::barrier};
 
 /// `kernel::pci_device_table!`; the second table is the one that modpost finds, before 7.3.
 #[cfg(since_7_3)]
@@ -54,7 +52,7 @@ pub(crate) fn smp_mb() {
     #[cfg(since_7_3)]
     barrier::smp_mb(barrier::Full);
     #[cfg(not(since_7_3))]
-    kernel::sync::barrier::smp_mb();
+    barrier::smp_mb();
 }
 
 /// What a parameter of the module is set to.

@@ -254,7 +254,7 @@ struct Mapping {
     dev: ARef<Device>,
     address: u64,
     len: usize,
-    direction: DataDirection,
+    direction: b::dma_data_direction,
 }
 
 impl Mapping {
@@ -268,17 +268,9 @@ impl Mapping {
         len: usize,
         direction: DataDirection,
     ) -> Result<Self> {
-        let raw = raw(dev);
+        let direction = b::dma_data_direction(direction as u32);
         // SAFETY: By the function's safety requirements; the device is bound.
-        let address = unsafe {
-            b::toe_helper_dma_map(
-                raw,
-                page,
-                offset,
-                len,
-                b::dma_data_direction(direction as u32),
-            )
-        };
+        let address = unsafe { b::toe_helper_dma_map(raw(dev), page, offset, len, direction) };
         if address == u64::MAX {
             return Err(ENOMEM);
         }
@@ -295,14 +287,7 @@ impl Mapping {
 impl Drop for Mapping {
     fn drop(&mut self) {
         // SAFETY: Mapped, by the type's invariants, and a device is kept by its reference.
-        unsafe {
-            b::toe_helper_dma_unmap(
-                raw(&self.dev),
-                self.address,
-                self.len,
-                b::dma_data_direction(self.direction as u32),
-            )
-        };
+        unsafe { b::toe_helper_dma_unmap(raw(&self.dev), self.address, self.len, self.direction) };
     }
 }
 

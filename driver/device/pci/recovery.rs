@@ -242,7 +242,7 @@ impl Recovery {
             let _ = watch.disable();
         }
         // Those left over find the NIC reset.
-        let _ = watch.offload.wait_until_empty();
+        watch.offload.wait_until_empty();
     }
 
     /// Has the NIC work again. Connections may return.
