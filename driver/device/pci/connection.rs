@@ -23,6 +23,7 @@ use crate::{
         family::stream::PayloadBuffers,
     },
     net::{
+        clock::wait_until,
         context::{new_bh_spinlock, BhDisabled, BhSpinLock},
         device_abi as abi,
         dma::MappedBuffer,
@@ -35,7 +36,7 @@ use kernel::{
     impl_has_work, new_work,
     prelude::*,
     sync::{atomic::Atomic, rcu, Arc},
-    time::{delay::fsleep, Delta},
+    time::Delta,
     workqueue::{Work, WorkItem},
 };
 
@@ -282,16 +283,13 @@ impl PciConnection {
     /// Waits until the NIC has been given all orders: what it does last is to be what it was told last. By itself, as the
     /// netdev that is polled for may be down.
     fn wait_until_ordered(&self) {
-        const STEP_US: i64 = 200;
-        const STEPS: u32 = 50_000;
-        for _ in 0..STEPS {
-            if self.go_on(&BhDisabled::new()) || self.offload.nic.is_accused() {
-                return;
-            }
-            fsleep(Delta::from_micros(STEP_US));
+        let ordered = wait_until(Delta::from_secs(10), Delta::from_micros(200), || {
+            self.go_on(&BhDisabled::new()) || self.offload.nic.is_accused()
+        });
+        if !ordered {
+            // While the driver is unbound nobody else looks whether it goes on.
+            self.offload.nic.accuse(Fault::Stuck);
         }
-        // While the driver is unbound nobody else looks whether it goes on.
-        self.offload.nic.accuse(Fault::Stuck);
     }
 
     /// Whether the NIC was reset since, and knows nothing of the connection any more.

@@ -12,6 +12,7 @@ use crate::{
         Refusal, Removal,
     },
     net::{
+        clock::wait_until,
         context::{new_bh_spinlock, BhDisabled, BhSpinLock},
         device_abi as abi,
         netdev::Netdev,
@@ -31,7 +32,7 @@ use kernel::{
         atomic::{Acquire, Atomic, Full, Relaxed, Release},
         Arc, Mutex,
     },
-    time::{delay::fsleep, Delta},
+    time::Delta,
 };
 
 /// What the connections of a NIC share.
@@ -146,28 +147,21 @@ impl Offload {
     /// Waits until the NIC of `generation` has been reset or kept from memory.
     pub(super) fn wait_for_reset(&self, generation: u32) {
         // Recovery takes a few seconds; a NIC that is being removed for good has been reset before that.
-        const STEP_MS: i64 = 5;
-        const STEPS: u32 = 4000;
-        for _ in 0..STEPS {
-            if self.nic.generation() != generation {
-                break;
-            }
-            fsleep(Delta::from_millis(STEP_MS));
-        }
+        let limit = Delta::from_secs(20);
+        wait_until(limit, Delta::from_millis(5), || {
+            self.nic.generation() != generation
+        });
     }
 
     /// Waits until all claims and connections are gone, unless that takes very long; returns whether they are.
     pub(super) fn wait_until_empty(&self) -> bool {
-        const STEP_MS: i64 = 2;
-        const STEPS: u32 = 30_000;
-        for _ in 0..STEPS {
-            if self.connections.load(Acquire) == 0 {
-                return true;
-            }
-            fsleep(Delta::from_millis(STEP_MS));
+        let empty = wait_until(Delta::from_secs(60), Delta::from_millis(2), || {
+            self.connections.load(Acquire) == 0
+        });
+        if !empty {
+            pr_warn_once!("connections of a NIC that is gone are not handed back\n");
         }
-        pr_warn_once!("connections of a NIC that is gone are not handed back\n");
-        false
+        empty
     }
 
     /// A claim or connection is gone.
@@ -204,10 +198,8 @@ impl Offload {
             .map_or(0, |netdev| netdev.pairs.len() as u16)
     }
 
-    /// Waits until a run of a NAPI context that began from now on has ended.
+    /// Waits until a run of a NAPI context that began from now on has ended, if they run at all.
     fn rounds(&self, poll: u16, rounds: impl Fn() -> u32) {
-        const STEP_US: i64 = 20;
-        const STEPS: u32 = 5000;
         let netdev = self.netdev.lock().clone();
         let Some(netdev) = netdev else { return };
         // The first to end may have begun before.
@@ -218,12 +210,9 @@ impl Offload {
                 let _bh = BhDisabled::new();
                 netdev.schedule(poll);
             }
-            for _ in 0..STEPS {
-                if rounds() != before {
-                    break;
-                }
-                fsleep(Delta::from_micros(STEP_US));
-            }
+            wait_until(Delta::from_secs(1), Delta::from_micros(20), || {
+                rounds() != before || !netdev.is_polled()
+            });
         }
     }
 }

@@ -9,10 +9,10 @@ use crate::net::{
 use core::mem::offset_of;
 use kernel::{
     device::Bound,
-    io::Io,
+    io::{poll::read_poll_timeout, Io},
     pci,
     prelude::*,
-    time::{delay::fsleep, Delta},
+    time::Delta,
 };
 
 /// A queue's number.
@@ -132,17 +132,11 @@ impl Registers {
 
     /// Waits until the status is as `right` wants it; returns it. `EIO` if that doesn't happen in time.
     pub(super) fn wait(&self, right: impl Fn(u32) -> bool) -> Result<u32> {
-        const STEP_MS: i64 = 1;
-        for _ in 0..2000 / STEP_MS {
-            let status = self.read(reg::STATUS);
-            if status == u32::MAX {
-                return Err(EIO);
-            }
-            if right(status) {
-                return Ok(status);
-            }
-            fsleep(Delta::from_millis(STEP_MS));
-        }
-        Err(EIO)
+        let status = || match self.read(reg::STATUS) {
+            u32::MAX => Err(EIO),
+            status => Ok(status),
+        };
+        let (step, limit) = (Delta::from_millis(1), Delta::from_secs(2));
+        read_poll_timeout(status, |&status| right(status), step, limit).map_err(|_| EIO)
     }
 }

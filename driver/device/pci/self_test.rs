@@ -3,12 +3,13 @@
 
 use super::{nic::Nic, port::Port, registers::Registers, Request};
 use crate::net::{
+    clock::wait_until,
     device_abi::{self as abi, reg},
     netdev::Netdev,
     netdevice::Rtnl,
 };
 use core::ffi::CStr;
-use kernel::time::{delay::fsleep, Delta};
+use kernel::time::Delta;
 
 /// A test, and whether it passes.
 type Test = (&'static CStr, fn(&Netdev<Port>) -> bool);
@@ -70,17 +71,9 @@ fn execute(nic: &Nic, op: u8) -> bool {
     .is_ok()
 }
 
-/// Whether `happened` within a while.
+/// Whether it `happened` within a while.
 fn soon(happened: impl Fn() -> bool) -> bool {
-    const STEP_MS: i64 = 1;
-    const STEPS: u32 = 1000;
-    for _ in 0..STEPS {
-        if happened() {
-            return true;
-        }
-        fsleep(Delta::from_millis(STEP_MS));
-    }
-    false
+    wait_until(Delta::from_secs(1), Delta::from_millis(1), happened)
 }
 
 /// Whether the registers of a device that is disabled keep what is written to them, each for itself.
