@@ -322,6 +322,19 @@ int net_poll(int fd, int events, int ms)
 	return pfd.revents;
 }
 
+int net_poll_all(int fd, int events)
+{
+	int revents, tries;
+
+	for (tries = 0; tries < 1000; tries++) {
+		revents = net_poll(fd, events, 10000);
+		if (!revents || (revents & events) == events)
+			break;
+		usleep(10000);
+	}
+	return revents;
+}
+
 bool net_listed(int fd, const char *filter)
 {
 	in_port_t local, remote;

@@ -116,6 +116,8 @@ size_t net_fill(const struct net_pair *pair);
 size_t net_drain(int fd);
 /* Waits until poll(2) reports any of @events; returns revents, 0 after @ms. */
 int net_poll(int fd, int events, int ms);
+/* Waits for all of @events, where poll(2) waits for any: a reset shows the error before the rest. Returns revents. */
+int net_poll_all(int fd, int events);
 
 /* Whether toetool lists the AF_TOE connection of @fd such that the jq @filter is true of it. */
 bool net_listed(int fd, const char *filter);
