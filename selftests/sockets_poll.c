@@ -132,7 +132,7 @@ TEST(epoll__edge_out)
 {
 	static char buf[65536];
 	struct net_pair pair = net_pair();
-	int epfd = epoll_with(pair.ut, EPOLLOUT | EPOLLET);
+	int epfd = epoll_with(pair.ut, EPOLLOUT | EPOLLET), told = 0;
 
 	EXPECT_EQ(EPOLLOUT, epoll_one(epfd, WAIT_MS));
 	EXPECT_EQ(0, epoll_one(epfd, 0));
@@ -143,13 +143,12 @@ TEST(epoll__edge_out)
 		;
 	EXPECT_FAIL(EAGAIN, send(pair.ut, buf, sizeof(buf), 0));
 	/* The peer reads until the writer has been told of the room. */
-	for (int round = 0; round < 1000; round++) {
+	for (int round = 0; !told && round < 1000; round++) {
 		while (recv(pair.peer, buf, sizeof(buf), 0) > 0)
 			;
-		if (epoll_one(epfd, 10) == EPOLLOUT)
-			break;
+		told = epoll_one(epfd, 10);
 	}
-	EXPECT_EQ(POLLOUT, net_poll(pair.ut, POLLOUT, 0));
+	EXPECT_EQ(EPOLLOUT, told);
 	EXPECT_GE(send(pair.ut, buf, 1, 0), 1);
 }
 
