@@ -287,9 +287,14 @@ size_t net_fill(const struct net_pair *pair)
 	net_set_int(pair->ut, SOL_SOCKET, SO_SNDBUF, 65536);
 	net_set_int(pair->peer, SOL_SOCKET, SO_RCVBUF, 65536);
 	/* What is in flight frees room when it is acknowledged: fill up again. */
-	for (int quiet = 0; quiet < 5; quiet++) {
+	for (int quiet = 0, rounds = 0; quiet < 5; quiet++, rounds++) {
 		ssize_t n;
 
+		if (rounds == 300) {
+			test_fail(__FILE__, __LINE__, "of %zu bytes %d stay in flight", total,
+				  in_flight(pair->ut));
+			test_abort();
+		}
 		while ((n = send(pair->ut, buf, sizeof(buf), MSG_DONTWAIT)) > 0) {
 			total += n;
 			quiet = 0;
