@@ -137,6 +137,7 @@ TEST(epoll__edge_out)
 	EXPECT_EQ(EPOLLOUT, epoll_one(epfd, WAIT_MS));
 	EXPECT_EQ(0, epoll_one(epfd, 0));
 	net_fill(&pair);
+	epoll_one(epfd, 0);
 	net_set_nonblock(pair.peer, true);
 	/* The peer reads until the writer has been told of the room. */
 	for (int round = 0; !told && round < 1000; round++) {
