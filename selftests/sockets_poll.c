@@ -137,6 +137,7 @@ TEST(epoll__edge_out)
 	EXPECT_EQ(EPOLLOUT, epoll_one(epfd, WAIT_MS));
 	EXPECT_EQ(0, epoll_one(epfd, 0));
 	net_fill(&pair);
+	/* What was told while filling doesn't count. */
 	epoll_one(epfd, 0);
 	net_set_nonblock(pair.peer, true);
 	/* The peer reads until the writer has been told of the room. */

@@ -293,8 +293,10 @@ size_t net_fill(const struct net_pair *pair)
 	do {
 		ssize_t n;
 
-		while ((n = send(pair->ut, buf, sizeof(buf), MSG_DONTWAIT)) > 0)
+		while ((n = send(pair->ut, buf, sizeof(buf), MSG_DONTWAIT)) > 0) {
 			total += n;
+			quiet = 0;
+		}
 		EXPECT_FAIL(EAGAIN, n);
 		poll(NULL, 0, 100);
 		unacknowledged = queued(pair->ut, SIOCOUTQ);
